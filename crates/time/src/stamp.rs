@@ -1,0 +1,72 @@
+//! Raw counters and what a port says about when a packet passed.
+
+/// A raw value of one [`Counter`]. Values of counters narrower than 64 bits wrap; [`crate::ClockModel`] knows the width.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Ticks(pub u64);
+
+/// Where ticks come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Counter {
+    /// The processor's time stamp counter.
+    Tsc,
+    /// CLOCK_MONOTONIC_RAW, in nanoseconds.
+    MonotonicRaw,
+    /// CLOCK_REALTIME, in nanoseconds since its epoch: what the kernel's software stamps count. The only counter here that
+    /// somebody steers.
+    Realtime,
+    /// The clock of the NIC itself.
+    Nic,
+}
+
+/// How good a stamp is: who took it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum StampSource {
+    /// Our own program, reading a counter near the packet's burst.
+    Software,
+    /// The kernel, when the driver handed the packet over.
+    Kernel,
+    /// The NIC, in a register that holds one stamp at a time.
+    Latch,
+    /// The NIC, stored with the packet itself.
+    Hardware,
+}
+
+/// When a packet passed, in ticks of `counter`, according to `source`. A stamp that was not taken is `None` wherever an
+/// `Option<Stamp>` stands: nothing assumes that a stamp arrives, arrives once, or arrives in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// The counter's value as the packet passed.
+    pub ticks: Ticks,
+    /// The counter that was read.
+    pub counter: Counter,
+    /// Who read it.
+    pub source: StampSource,
+}
+
+/// The right to one TX stamp. Neither `Clone` nor `Copy`: each token given to a port with a packet comes back exactly
+/// once, with [`TxStamp::Stamped`] or [`TxStamp::Lost`].
+#[derive(Debug, PartialEq, Eq, Hash)]
+#[must_use = "a token that is dropped can no longer be answered"]
+pub struct TxToken(u64);
+
+impl TxToken {
+    /// A token that carries `key`, by which its maker will know it again.
+    pub const fn new(key: u64) -> Self {
+        Self(key)
+    }
+
+    /// Gives the token back for its key.
+    #[must_use]
+    pub const fn redeem(self) -> u64 {
+        self.0
+    }
+}
+
+/// What became of a wish for a TX stamp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TxStamp {
+    /// The packet left at this time.
+    Stamped(Stamp),
+    /// Nobody knows when the packet left, or whether.
+    Lost,
+}
