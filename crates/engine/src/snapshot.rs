@@ -1,0 +1,200 @@
+//! What a worker may know.
+
+use sidereal_ntp::{LeapIndicator, ReferenceId, Stratum, SystemVariables};
+use sidereal_publish::Words;
+use sidereal_time::{ClockModel, Counter, Instant, NtpClock, NtpShort, NtpTimestamp, Rate, Span, Ticks};
+
+/// The fixed part of what a worker may know, published by seqlock each time the engine learns something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The counter that the workers read.
+    pub local: ClockModel,
+    /// `local` as NTP tells it.
+    pub local_ntp: NtpClock,
+    /// CLOCK_REALTIME as NTP tells it: what the kernel's stamps are read with. Its ticks are nanoseconds since 1970 as the
+    /// clock shows them. It holds from the moment the engine is made, synchronised or not (to a microsecond before the
+    /// first good reading).
+    pub realtime_ntp: NtpClock,
+    /// What a reply says of us.
+    pub system: SystemVariables,
+    /// Counts the snapshots.
+    pub sequence: u64,
+}
+
+/// How many words a [`Snapshot`] is told in.
+pub const SNAPSHOT_WORDS: usize = 22;
+
+/// Any words give a snapshot: an unknown counter becomes [`Counter::Realtime`], and widths, strata and shifts out of range
+/// become the nearest within.
+impl Words<SNAPSHOT_WORDS> for Snapshot {
+    fn to_words(&self) -> [u64; SNAPSHOT_WORDS] {
+        let [m0, m1, m2, m3, m4, m5, m6, m7] = model_to_words(&self.local);
+        let [l0, l1, l2, l3, l4] = clock_to_words(&self.local_ntp);
+        let [r0, r1, r2, r3, r4] = clock_to_words(&self.realtime_ntp);
+        let [s0, s1, s2] = system_to_words(&self.system);
+        [m0, m1, m2, m3, m4, m5, m6, m7, l0, l1, l2, l3, l4, r0, r1, r2, r3, r4, s0, s1, s2, self.sequence]
+    }
+
+    fn from_words(words: [u64; SNAPSHOT_WORDS]) -> Self {
+        let [m0, m1, m2, m3, m4, m5, m6, m7, l0, l1, l2, l3, l4, r0, r1, r2, r3, r4, s0, s1, s2, sequence] = words;
+        Self {
+            local: model_from_words([m0, m1, m2, m3, m4, m5, m6, m7]),
+            local_ntp: clock_from_words([l0, l1, l2, l3, l4]),
+            realtime_ntp: clock_from_words([r0, r1, r2, r3, r4]),
+            system: system_from_words([s0, s1, s2]),
+            sequence,
+        }
+    }
+}
+
+fn model_to_words(model: &ClockModel) -> [u64; 8] {
+    let [reference_high, reference_low] = halves_of_u128(model.reference.units().cast_unsigned());
+    let [error_high, error_low] = halves_of_u128(model.error.units().cast_unsigned());
+    [
+        model.reference_ticks.0,
+        reference_high,
+        reference_low,
+        model.rate.to_bits(),
+        error_high,
+        error_low,
+        u64_of_halves(model.drift_ppb, model.generation),
+        u64::from_be_bytes([0, 0, 0, 0, 0, 0, counter_to_byte(model.counter), model.width]),
+    ]
+}
+
+fn model_from_words(words: [u64; 8]) -> ClockModel {
+    let [ticks, reference_high, reference_low, rate, error_high, error_low, drift_and_generation, counter_and_width] =
+        words;
+    let (drift_ppb, generation) = halves_of_u64(drift_and_generation);
+    let [.., counter, width] = counter_and_width.to_be_bytes();
+    ClockModel {
+        counter: counter_from_byte(counter),
+        width: width.clamp(1, 64),
+        reference_ticks: Ticks(ticks),
+        reference: Instant::from_units(u128_of_halves(reference_high, reference_low).cast_signed()),
+        rate: Rate::from_bits(rate),
+        error: Span::from_units(u128_of_halves(error_high, error_low).cast_signed()),
+        drift_ppb,
+        generation,
+    }
+}
+
+fn clock_to_words(clock: &NtpClock) -> [u64; 5] {
+    [
+        clock.reference_ticks.0,
+        clock.reference.to_bits(),
+        clock.rate,
+        clock.leap_after.cast_unsigned(),
+        u64_of_halves(clock.unused_bits, u32::from(clock.leap_step.cast_unsigned())),
+    ]
+}
+
+fn clock_from_words([ticks, reference, rate, leap_after, unused_and_step]: [u64; 5]) -> NtpClock {
+    let (unused_bits, _) = halves_of_u64(unused_and_step);
+    let [.., leap_step] = unused_and_step.to_be_bytes();
+    NtpClock {
+        reference_ticks: Ticks(ticks),
+        reference: NtpTimestamp::from_bits(reference),
+        rate,
+        unused_bits: unused_bits.min(63),
+        leap_after: leap_after.cast_signed(),
+        leap_step: leap_step.cast_signed(),
+    }
+}
+
+fn system_to_words(system: &SystemVariables) -> [u64; 3] {
+    let [a, b, c, d] = system.reference_id.0;
+    [
+        u64::from_be_bytes([
+            0,
+            system.leap.to_bits(),
+            system.stratum.number(),
+            system.precision.cast_unsigned(),
+            a,
+            b,
+            c,
+            d,
+        ]),
+        u64_of_halves(system.root_delay.to_bits(), system.root_dispersion.to_bits()),
+        system.reference_time.to_bits(),
+    ]
+}
+
+fn system_from_words([identity, root, reference_time]: [u64; 3]) -> SystemVariables {
+    let [_, leap, stratum, precision, a, b, c, d] = identity.to_be_bytes();
+    let (root_delay, root_dispersion) = halves_of_u64(root);
+    SystemVariables {
+        leap: LeapIndicator::from_bits(leap),
+        stratum: Stratum::from_wire(stratum),
+        precision: precision.cast_signed(),
+        root_delay: NtpShort::from_bits(root_delay),
+        root_dispersion: NtpShort::from_bits(root_dispersion),
+        reference_id: ReferenceId([a, b, c, d]),
+        reference_time: NtpTimestamp::from_bits(reference_time),
+    }
+}
+
+fn counter_to_byte(counter: Counter) -> u8 {
+    match counter {
+        Counter::Tsc => 0,
+        Counter::MonotonicRaw => 1,
+        Counter::Realtime => 2,
+        Counter::Nic => 3,
+    }
+}
+
+fn counter_from_byte(byte: u8) -> Counter {
+    match byte {
+        0 => Counter::Tsc,
+        1 => Counter::MonotonicRaw,
+        3 => Counter::Nic,
+        _ => Counter::Realtime,
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "each half is cut off on purpose")]
+const fn halves_of_u128(value: u128) -> [u64; 2] {
+    [(value >> 64) as u64, value as u64]
+}
+
+fn u128_of_halves(high: u64, low: u64) -> u128 {
+    u128::from(high) << 64 | u128::from(low)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "each half is cut off on purpose")]
+const fn halves_of_u64(value: u64) -> (u32, u32) {
+    ((value >> 32) as u32, value as u32)
+}
+
+fn u64_of_halves(high: u32, low: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use sidereal_publish::Words;
+
+    use super::{SNAPSHOT_WORDS, Snapshot};
+
+    proptest! {
+        /// Every snapshot can be reached from words, so this is the round trip of them all.
+        #[test]
+        fn words_survive_a_round_trip(words in proptest::array::uniform22(any::<u64>())) {
+            let snapshot = <Snapshot as Words<SNAPSHOT_WORDS>>::from_words(words);
+            prop_assert_eq!(Snapshot::from_words(snapshot.to_words()), snapshot);
+        }
+    }
+
+    #[test]
+    fn words_are_not_shared_between_fields() {
+        // Each bit of each word changes the snapshot, or no snapshot has it set.
+        let base = Snapshot::from_words([0x0101_0101_0101_0101; SNAPSHOT_WORDS]);
+        let mut words = base.to_words();
+        for word in 0..SNAPSHOT_WORDS {
+            words[word] ^= 0x10;
+            assert_ne!(Snapshot::from_words(words), base, "word {word}");
+            words[word] ^= 0x10;
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Clocks that the kernel can read and steer. What is here only reads.
+#![allow(unsafe_code, reason = "clock_gettime and adjtimex have no safe wrapper in libc")]
+
+mod system;
+
+pub use sidereal_servo::{Discipline, Reading};
+pub use system::{DisciplineError, SystemClock};
