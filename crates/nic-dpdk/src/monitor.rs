@@ -1,0 +1,120 @@
+//! A port as seen from a thread that may wait: counters, link, and a device that disappeared and came back.
+
+use core::fmt;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use dpdk_sys::PortCounters;
+
+use crate::eal::Eal;
+use crate::gate::Gate;
+use crate::port::{Attached, PortError, PortShared};
+
+/// How long workers may take to let go of a port. One turn takes microseconds; a worker that sleeps when idle takes longer.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The state of a port's link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// Packets pass.
+    Up,
+    /// The device is there, but no packets pass.
+    Down,
+    /// The device, or the kernel interface below it, was removed. [`PortMonitor::recover`] takes it up again once it is back.
+    Gone,
+}
+
+/// What a port has to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortStatus {
+    /// Its link.
+    pub link: Link,
+    /// Its counters since it was opened, through all recoveries.
+    pub counters: PortCounters,
+    /// Packet buffers that are free.
+    pub buffers_free: u32,
+    /// Packet buffers in all.
+    pub buffers: u32,
+}
+
+/// The counters and the link of a port. There is one for each port: drivers count without locks.
+#[derive(Debug)]
+pub struct PortMonitor {
+    eal: Eal,
+    gate: Gate,
+    port: Arc<PortShared>,
+    /// Index of the kernel's interface below the device, 0 where there is none.
+    interface: u32,
+    /// Counters of devices that this one replaced.
+    past: PortCounters,
+    /// Counters of the present device as they were read last.
+    present: PortCounters,
+}
+
+impl PortMonitor {
+    pub(crate) fn new(eal: Eal, gate: Gate, port: Arc<PortShared>, interface: u32) -> Self {
+        let (past, present) = (PortCounters::default(), PortCounters::default());
+        Self { eal, gate, port, interface, past, present }
+    }
+
+    /// Asks the port. May take long on a real NIC; never called by a worker.
+    pub fn read(&mut self) -> PortStatus {
+        let attached = self.port.attached.lock().unwrap_or_else(PoisonError::into_inner);
+        let link = attached.as_ref().map_or(Link::Gone, |attached| attached.link(self.interface));
+        if let Some(counters) = attached.as_ref().and_then(Attached::counters) {
+            self.present = counters;
+        }
+        let counters = sum(&self.past, &self.present);
+        self.port.missed.store(counters.rx_missed.saturating_add(counters.rx_no_buffer), Ordering::Relaxed);
+        PortStatus { link, counters, buffers_free: self.port.pool.available(), buffers: self.port.pool.buffers() }
+    }
+
+    /// Closes what is left of a device that is gone, and opens the one that has taken its place. Workers need not stop:
+    /// they find the port empty meanwhile, and what they send is refused and counted. Returns the MAC address, which may
+    /// be another than before; an exception interface has to follow it.
+    ///
+    /// # Errors
+    /// Where the device is not back yet, or has changed so that it refuses the set-up: try again later. Where a worker does
+    /// not let go of the port.
+    pub fn recover(&mut self) -> Result<[u8; 6], PortError> {
+        let PortShared { attached, options, pool, .. } = &*self.port;
+        if !self.gate.close(PATIENCE) {
+            return Err(PortError::Busy(options.device.clone()));
+        }
+        let mut attached = attached.lock().unwrap_or_else(PoisonError::into_inner);
+        // The old one must be gone before its name can be used again.
+        drop(attached.take());
+        self.past = sum(&self.past, &core::mem::take(&mut self.present));
+        let fresh = Attached::new(self.eal, &options.device)?;
+        let info = fresh.info()?;
+        fresh.start(options, &info, pool)?;
+        self.interface = info.interface;
+        self.gate.open(fresh.number);
+        *attached = Some(fresh);
+        Ok(info.mac)
+    }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Gone => "gone",
+        })
+    }
+}
+
+fn sum(past: &PortCounters, present: &PortCounters) -> PortCounters {
+    PortCounters {
+        rx_packets: past.rx_packets.wrapping_add(present.rx_packets),
+        rx_bytes: past.rx_bytes.wrapping_add(present.rx_bytes),
+        tx_packets: past.tx_packets.wrapping_add(present.tx_packets),
+        tx_bytes: past.tx_bytes.wrapping_add(present.tx_bytes),
+        rx_missed: past.rx_missed.wrapping_add(present.rx_missed),
+        rx_errors: past.rx_errors.wrapping_add(present.rx_errors),
+        rx_no_buffer: past.rx_no_buffer.wrapping_add(present.rx_no_buffer),
+        tx_errors: past.tx_errors.wrapping_add(present.tx_errors),
+    }
+}

@@ -1,0 +1,14 @@
+//! What a port can do and what a backend must do: packets in bursts, replies in the same buffers, TX stamps that come
+//! back later or never.
+//!
+//! A port is composed by direction. An [`RxQueue`] fills a [`Burst`] with packets of its own kind, the worker marks each
+//! with what shall become of it ([`Packet::reply`]), and a [`TxQueue`] that accepts this kind of packet sends what is
+//! marked and gives every buffer back. The two need not be of one backend: a port may receive by DPDK and send by a socket.
+#![forbid(unsafe_code)]
+
+mod burst;
+mod capabilities;
+pub mod conformance;
+
+pub use burst::{BURST, Burst, Content, Flow, Packet, RxChecksums, RxQueue, Sent, TOKENS, TxQueue};
+pub use capabilities::{Capabilities, ChecksumOffload, RxStamps, TxStamps};

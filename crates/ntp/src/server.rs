@@ -1,0 +1,298 @@
+//! The server: a request in, its reply out, in the same buffer.
+
+use crate::access::{AccessAction, AccessTable};
+use crate::extension::{Body, BodyError};
+use crate::hash::{AddressHasher, address_bits};
+use crate::interleaved::{InterleavedTable, ReceiveTimes, as_receive, as_transmit, may_be_receive};
+use crate::keys::KeyTable;
+use crate::mac::{Key, MacFault};
+use crate::message::{HEADER_LEN, Header, Mode, ReplyHeader, Version};
+use crate::outcome::{Answer, DropReason, KissCode, ReplyKind};
+use crate::rate::{RateLimit, RateTable, RateVerdict};
+use core::net::IpAddr;
+use sidereal_time::{NtpTimestamp, Ticks, TxToken};
+
+/// The longest request that is looked at, in bytes; it bounds the extension fields that are walked. The longest that a
+/// client has reason to send, an NTS request for eight cookies (RFC 8915 §5.7), stays below.
+pub const MAX_REQUEST_LEN: usize = 2048;
+
+/// How much a server remembers; its memory is taken once, when it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerLimits {
+    /// Clients of the interleaved mode; 128 bytes for five of them, rounded up to a power of two.
+    pub interleaved_clients: usize,
+    /// Prefixes of the rate limit; 64 bytes for four of them, rounded up likewise.
+    pub rate_limit_prefixes: usize,
+    /// Random bits that nobody else knows: they decide which clients compete for the same place.
+    pub secret: [u64; 2],
+}
+
+/// How clients are to be treated. Built by the control plane and swapped as a whole.
+#[derive(Debug, Default)]
+pub struct Policy {
+    /// Who is answered.
+    pub access: AccessTable,
+    /// The keys shared with clients and peers.
+    pub keys: KeyTable,
+    /// How often a client may ask, if that is limited.
+    pub rate_limit: Option<RateLimit>,
+    /// Whether the interleaved mode is offered.
+    pub interleaved: bool,
+}
+
+/// What holds for all replies of a burst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// The beginning of every reply.
+    pub header: ReplyHeader,
+    /// When the burst will leave, as well as it can be told beforehand.
+    pub transmit: NtpTimestamp,
+}
+
+/// How a request came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// From whom.
+    pub client: IpAddr,
+    /// When, for the reply.
+    pub receive: NtpTimestamp,
+    /// When, by the counter that the rate limit was made for.
+    pub ticks: Ticks,
+}
+
+/// A server, one for each worker: clients belong to a worker by their address.
+#[derive(Debug)]
+pub struct Server {
+    hasher: AddressHasher,
+    interleaved: InterleavedTable,
+    rates: RateTable,
+    receive_times: ReceiveTimes,
+}
+
+impl Server {
+    /// A server that remembers nobody. Allocates all that it will ever need.
+    #[must_use]
+    pub fn new(limits: &ServerLimits) -> Self {
+        Self {
+            hasher: AddressHasher::new(limits.secret),
+            interleaved: InterleavedTable::new(limits.interleaved_clients),
+            rates: RateTable::new(limits.rate_limit_prefixes),
+            receive_times: ReceiveTimes::default(),
+        }
+    }
+
+    /// Turns the request in `buffer[..len]` into its reply in place. A reply is never longer than its request.
+    ///
+    /// A request is judged in this order: its length, version and mode; whether the access table drops it; the rate limit;
+    /// its MAC, and whether it must have one. Kiss codes come last, so that they are limited and authenticated like any
+    /// reply.
+    ///
+    /// A MAC that cannot be verified is never answered, neither with a crypto-NAK nor without a MAC: the one would tell
+    /// anybody which key numbers exist and make forged packets cost us replies, the other would serve unprotected time to
+    /// somebody who asked for protection. Extension fields are skipped; none of them is answered here.
+    pub fn answer(
+        &mut self,
+        buffer: &mut [u8],
+        len: usize,
+        arrival: &Arrival,
+        moment: &Moment,
+        policy: &Policy,
+    ) -> Answer {
+        let Some(request) = buffer.get_mut(..len) else { return Answer::Drop(DropReason::TooLong) };
+        // Most requests need none of the checks; they are worth a way of their own.
+        if let Ok(header) = <&mut [u8; HEADER_LEN]>::try_from(&mut *request)
+            && is_plain(header)
+            && policy.is_open()
+        {
+            let (kind, token) = self.serve(header, Mode::Server, None, arrival, moment, policy);
+            return Answer::Reply { len: HEADER_LEN, kind, token };
+        }
+        self.judge(request, arrival, moment, policy).unwrap_or_else(Answer::Drop)
+    }
+
+    /// What became of the TX stamp of an earlier reply: `at` is when it left, `None` where nobody knows. A token whose
+    /// client has been forgotten, or has asked again, does nothing.
+    pub fn transmitted(&mut self, token: TxToken, at: Option<NtpTimestamp>) {
+        if let Some(at) = at {
+            self.interleaved.transmitted(token, at);
+        }
+    }
+
+    /// All the checks, and then the reply.
+    #[inline(never)]
+    fn judge(
+        &mut self,
+        request: &mut [u8],
+        arrival: &Arrival,
+        moment: &Moment,
+        policy: &Policy,
+    ) -> Result<Answer, DropReason> {
+        if request.len() > MAX_REQUEST_LEN {
+            return Err(DropReason::TooLong);
+        }
+        let header = Header::of(request).ok_or(DropReason::TooShort)?;
+        let version = header.version().ok_or(DropReason::UnknownVersion)?;
+        let mode = reply_mode(version, header.mode())?;
+        let rule = policy.access.rule(arrival.client);
+        if rule.action == AccessAction::Drop {
+            return Err(DropReason::Access);
+        }
+        let rate = match &policy.rate_limit {
+            Some(limit) => self.rates.take(address_bits(arrival.client), arrival.ticks, limit, &self.hasher),
+            None => RateVerdict::Pass,
+        };
+        if rate == RateVerdict::Drop {
+            return Err(DropReason::RateLimited);
+        }
+        let key = authenticate(request, version, &policy.keys)?;
+        if key.is_none() && mode == Mode::SymmetricPassive {
+            return Err(DropReason::SymmetricUnauthenticated);
+        }
+        if key.is_none() && rule.require_key {
+            return Err(DropReason::KeyRequired);
+        }
+        let header = request.first_chunk_mut().ok_or(DropReason::TooShort)?;
+        let (kind, token) = match kiss_code(rate, rule.action) {
+            Some(code) => (write_kiss(header, mode, code, moment), None),
+            None => self.serve(header, mode, key, arrival, moment, policy),
+        };
+        let len = match key {
+            None => HEADER_LEN,
+            // The request carried a MAC of the same key, so that there is room.
+            Some(key) => key.append(version, request, HEADER_LEN).ok_or(DropReason::MacLength)?,
+        };
+        Ok(Answer::Reply { len, kind, token })
+    }
+
+    /// Writes the header of a reply that tells the time over that of the request; interleaved (RFC 9769 §2) where the
+    /// client asks for it and the time is known that it asks for.
+    #[inline]
+    fn serve(
+        &mut self,
+        header: &mut [u8; HEADER_LEN],
+        mode: Mode,
+        key: Option<&Key>,
+        arrival: &Arrival,
+        moment: &Moment,
+        policy: &Policy,
+    ) -> (ReplyKind, Option<TxToken>) {
+        let request = Header::of_array(header);
+        let mut times = Times { origin: request.transmit(), receive: arrival.receive, transmit: moment.transmit };
+        let (mut interleaved, mut token) = (false, None);
+        if policy.interleaved {
+            times.receive = self.receive_times.next(arrival.receive);
+            times.transmit = as_transmit(moment.transmit);
+            if mode == Mode::Server && may_be_receive(request.origin()) && request.receive() != request.transmit() {
+                let client = self.hasher.hash(address_bits(arrival.client));
+                if let Some(recorded) = self.interleaved.record(client, request.origin(), times.receive) {
+                    times.receive = recorded.receive;
+                    token = Some(recorded.token);
+                    if let Some(previous) = recorded.previous_transmit {
+                        times.origin = request.receive();
+                        times.transmit = previous;
+                        interleaved = true;
+                    }
+                }
+            }
+        }
+        write(header, &moment.header, mode, &times);
+        let kind = match (mode, interleaved, key) {
+            (Mode::SymmetricPassive, ..) => ReplyKind::Symmetric,
+            (_, false, None) => ReplyKind::Basic,
+            (_, false, Some(_)) => ReplyKind::Authenticated,
+            (_, true, None) => ReplyKind::Interleaved,
+            (_, true, Some(_)) => ReplyKind::InterleavedAuthenticated,
+        };
+        (kind, token)
+    }
+}
+
+impl Policy {
+    /// Whether it lets every plain request pass without a look at the client.
+    #[inline]
+    fn is_open(&self) -> bool {
+        self.access.is_empty() && self.rate_limit.is_none()
+    }
+}
+
+/// The three timestamps of a reply.
+struct Times {
+    origin: NtpTimestamp,
+    receive: NtpTimestamp,
+    transmit: NtpTimestamp,
+}
+
+/// Whether a request of nothing but this header is a client's, in a version that is spoken here.
+#[inline]
+const fn is_plain(header: &[u8; HEADER_LEN]) -> bool {
+    let header = Header::of_array(header);
+    header.version().is_some() && matches!(header.mode(), Mode::Client)
+}
+
+/// The mode of the reply to a request of this version and mode. Responses are never answered, so that no two servers can
+/// be set against each other.
+///
+/// Version 1 has no mode field (RFC 1059 appendix B): its clients send zeros there. A symmetric peer of version 1, which
+/// only its port number would tell from a client, gets the same answer, and being an answer of mode 4 it ends there.
+#[inline]
+const fn reply_mode(version: Version, mode: Mode) -> Result<Mode, DropReason> {
+    match mode {
+        Mode::Client => Ok(Mode::Server),
+        Mode::Reserved if version.number() == 1 => Ok(Mode::Server),
+        Mode::Reserved => Err(DropReason::ReservedMode),
+        Mode::SymmetricActive => Ok(Mode::SymmetricPassive),
+        Mode::SymmetricPassive => Err(DropReason::SymmetricPassive),
+        Mode::Server => Err(DropReason::Response),
+        Mode::Broadcast => Err(DropReason::Broadcast),
+        Mode::Control => Err(DropReason::Control),
+        Mode::Private => Err(DropReason::Private),
+    }
+}
+
+#[inline]
+const fn kiss_code(rate: RateVerdict, action: AccessAction) -> Option<KissCode> {
+    match (rate, action) {
+        (RateVerdict::Kiss, _) => Some(KissCode::Rate),
+        (_, AccessAction::Deny) => Some(KissCode::Deny),
+        (_, AccessAction::Restrict) => Some(KissCode::Restrict),
+        _ => None,
+    }
+}
+
+/// The key that `request` is authenticated with, if it carries a MAC.
+fn authenticate<'k>(request: &[u8], version: Version, keys: &'k KeyTable) -> Result<Option<&'k Key>, DropReason> {
+    let body = Body::of(request, version).map_err(|error| match error {
+        BodyError::TooShort => DropReason::TooShort,
+        BodyError::FieldLength => DropReason::ExtensionFieldLength,
+        BodyError::MacLength => DropReason::MacLength,
+    })?;
+    if body.mac().is_empty() {
+        return Ok(None);
+    }
+    keys.verify(version, body.covered(), body.mac()).map(Some).map_err(|fault| match fault {
+        MacFault::CryptoNak => DropReason::CryptoNak,
+        MacFault::UnknownKey => DropReason::UnknownKey,
+        MacFault::Wrong => DropReason::WrongMac,
+    })
+}
+
+/// Writes a kiss-o'-death packet over the header of the request.
+fn write_kiss(header: &mut [u8; HEADER_LEN], mode: Mode, code: KissCode, moment: &Moment) -> ReplyKind {
+    // The client's own time in all three places: whoever takes it for a reply learns nothing from it.
+    let origin = Header::of_array(header).transmit();
+    let times = Times { origin, receive: as_receive(origin), transmit: as_transmit(origin) };
+    write(header, &moment.header.kiss(code.reference_id()), mode, &times);
+    ReplyKind::Kiss(code)
+}
+
+/// Writes the header of the reply over that of the request, whose version and poll exponent stay.
+#[inline]
+fn write(header: &mut [u8; HEADER_LEN], prepared: &ReplyHeader, mode: Mode, times: &Times) {
+    if let ([first, second, third, origin, receive, transmit], []) = header.as_chunks_mut::<8>() {
+        let prepared = prepared.answering(u64::from_ne_bytes(*first), mode);
+        [*first, *second, *third] = prepared.map(u64::to_ne_bytes);
+        *origin = times.origin.to_be_bytes();
+        *receive = times.receive.to_be_bytes();
+        *transmit = times.transmit.to_be_bytes();
+    }
+}
