@@ -1,0 +1,161 @@
+//! What a worker counts: one writer, any number of readers, no locked instruction.
+
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crossbeam_utils::CachePadded;
+use sidereal_ntp::ReplyKind;
+
+use crate::DropReason;
+
+/// Things that a worker counts besides replies by kind and drops by reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Count {
+    /// Packets taken from the queue.
+    Received,
+    /// Bursts that held at least one packet.
+    Bursts,
+    /// Packets handed to the NIC or the kernel for sending.
+    Sent,
+    /// Replies that the TX queue would not take.
+    Refused,
+    /// Packets lost before the worker saw them.
+    Missed,
+    /// Packets given to the kernel through the exception path.
+    ToKernel,
+    /// Packets for the kernel that found the ring full, or no exception path at all.
+    KernelRingFull,
+    /// Packets of the kernel that were sent out of the port.
+    FromKernel,
+    /// TX stamps that came back.
+    StampsTaken,
+    /// TX stamps that were asked for and lost.
+    StampsLost,
+    /// Bursts answered as unsynchronised because the snapshot was too old.
+    StaleBursts,
+}
+
+impl Count {
+    /// All of them, in order.
+    pub const ALL: [Self; 11] = [
+        Self::Received,
+        Self::Bursts,
+        Self::Sent,
+        Self::Refused,
+        Self::Missed,
+        Self::ToKernel,
+        Self::KernelRingFull,
+        Self::FromKernel,
+        Self::StampsTaken,
+        Self::StampsLost,
+        Self::StaleBursts,
+    ];
+
+    /// Its name in `status`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Bursts => "bursts",
+            Self::Sent => "sent",
+            Self::Refused => "refused",
+            Self::Missed => "missed",
+            Self::ToKernel => "to_kernel",
+            Self::KernelRingFull => "kernel_ring_full",
+            Self::FromKernel => "from_kernel",
+            Self::StampsTaken => "stamps_taken",
+            Self::StampsLost => "stamps_lost",
+            Self::StaleBursts => "stale_bursts",
+        }
+    }
+}
+
+/// The counters of one worker. Only this worker writes them, so adding is a plain load and store; each begins a cache
+/// line of its own so that no two workers share one.
+#[derive(Debug)]
+pub struct WorkerCounters {
+    counts: CachePadded<[AtomicU64; Count::ALL.len()]>,
+    replies: CachePadded<[AtomicU64; ReplyKind::ALL.len()]>,
+    drops: CachePadded<[AtomicU64; DropReason::COUNT]>,
+}
+
+impl WorkerCounters {
+    /// All zero.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            counts: CachePadded::new([const { AtomicU64::new(0) }; _]),
+            replies: CachePadded::new([const { AtomicU64::new(0) }; _]),
+            drops: CachePadded::new([const { AtomicU64::new(0) }; _]),
+        }
+    }
+
+    pub(crate) fn add(&self, what: Count, n: u64) {
+        if let Some(counter) = self.counts.get(what as usize) {
+            add(counter, n);
+        }
+    }
+
+    pub(crate) fn set(&self, what: Count, value: u64) {
+        if let Some(counter) = self.counts.get(what as usize) {
+            counter.store(value, Relaxed);
+        }
+    }
+
+    pub(crate) fn replied(&self, kind: ReplyKind) {
+        if let Some(counter) = self.replies.get(kind.index()) {
+            add(counter, 1);
+        }
+    }
+
+    pub(crate) fn dropped(&self, reason: DropReason) {
+        if let Some(counter) = self.drops.get(reason.index()) {
+            add(counter, 1);
+        }
+    }
+
+    /// What they say now. Each value is exact; two of them may be of slightly different moments.
+    #[must_use]
+    pub fn read(&self) -> CounterReading {
+        CounterReading {
+            counts: self.counts.each_ref().map(|counter| counter.load(Relaxed)),
+            replies: self.replies.each_ref().map(|counter| counter.load(Relaxed)),
+            drops: self.drops.each_ref().map(|counter| counter.load(Relaxed)),
+        }
+    }
+}
+
+impl Default for WorkerCounters {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn add(counter: &AtomicU64, n: u64) {
+    counter.store(counter.load(Relaxed).wrapping_add(n), Relaxed);
+}
+
+/// What the counters of a worker said at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CounterReading {
+    counts: [u64; Count::ALL.len()],
+    replies: [u64; ReplyKind::ALL.len()],
+    drops: [u64; DropReason::COUNT],
+}
+
+impl CounterReading {
+    /// One of the plain counts.
+    #[must_use]
+    pub fn count(&self, what: Count) -> u64 {
+        self.counts.get(what as usize).copied().unwrap_or(0)
+    }
+
+    /// Replies by kind.
+    pub fn replies(&self) -> impl Iterator<Item = (ReplyKind, u64)> {
+        ReplyKind::ALL.iter().copied().zip(self.replies)
+    }
+
+    /// Drops by reason.
+    pub fn drops(&self) -> impl Iterator<Item = (DropReason, u64)> {
+        DropReason::all().zip(self.drops)
+    }
+}

@@ -1,0 +1,184 @@
+//! The exception path: frames that are not ours go to the kernel, the kernel's own go out of the port.
+//!
+//! Between a worker and the thread that serves the TAP lie two rings of bytes, one each way. A frame is two bytes of
+//! length and its bytes. The worker makes no system call to wake that thread, so the thread looks again each
+//! [`EXCEPTION_POLL`] at the latest; while frames come it does not wait at all.
+
+use rtrb::{Consumer, Producer, RingBuffer};
+use sidereal_nic_kernel::Tap;
+use sidereal_nic_kernel::poll::{PollFd, poll};
+use std::io;
+use std::os::fd::AsFd;
+
+use crate::limits::{EXCEPTION_POLL, EXCEPTION_RING_BYTES, EXCEPTION_TURN, FRAME_MAX};
+
+/// A port's TAP, and its ends of the links to the port's workers.
+#[derive(Debug)]
+pub struct ExceptionPath {
+    tap: Tap,
+    /// Frames for the kernel, from each worker of the port.
+    for_kernel: Vec<FrameReceiver>,
+    /// Frames of the kernel, to the port's first worker: one sends for all.
+    of_kernel: FrameSender,
+    frame: Box<[u8; FRAME_MAX]>,
+    lost: u64,
+}
+
+impl ExceptionPath {
+    /// The exception path of the port whose TAP this is.
+    #[must_use]
+    pub fn new(tap: Tap, for_kernel: Vec<FrameReceiver>, of_kernel: FrameSender) -> Self {
+        Self { tap, for_kernel, of_kernel, frame: Box::new([0; FRAME_MAX]), lost: 0 }
+    }
+
+    /// Moves what has come either way, and waits a little where nothing has. Returns how many frames were moved.
+    ///
+    /// # Errors
+    /// Where the TAP is gone.
+    pub fn turn(&mut self) -> io::Result<usize> {
+        let mut moved = 0;
+        for ring in &mut self.for_kernel {
+            for _ in 0..EXCEPTION_TURN {
+                let Some(len) = ring.pop(&mut self.frame[..]) else { break };
+                if !self.tap.write_frame(self.frame.get(..len).unwrap_or_default())? {
+                    self.lost += 1;
+                }
+                moved += 1;
+            }
+        }
+        for _ in 0..EXCEPTION_TURN {
+            let Some(len) = self.tap.read_frame(&mut self.frame[..])? else { break };
+            if !self.of_kernel.push(self.frame.get(..len).unwrap_or_default()) {
+                self.lost += 1;
+            }
+            moved += 1;
+        }
+        if moved == 0 {
+            poll(&mut [PollFd::readable(self.tap.as_fd())], Some(EXCEPTION_POLL))?;
+        }
+        Ok(moved)
+    }
+
+    /// Frames lost since the start, either way: the kernel took no more, or the worker's ring was full.
+    #[must_use]
+    pub const fn lost(&self) -> u64 {
+        self.lost
+    }
+}
+
+/// The end of a ring that frames are put into.
+#[derive(Debug)]
+pub struct FrameSender(Producer<u8>);
+
+/// The end of a ring that frames are taken from.
+#[derive(Debug)]
+pub struct FrameReceiver(Consumer<u8>);
+
+/// A worker's two ends of its link to the exception path.
+#[derive(Debug)]
+pub struct WorkerLink {
+    /// Frames for the kernel.
+    pub to_kernel: FrameSender,
+    /// Frames of the kernel.
+    pub from_kernel: FrameReceiver,
+}
+
+impl WorkerLink {
+    /// The two ends of the worker, and those of the exception path: frames for the kernel, frames of the kernel.
+    #[must_use]
+    pub fn new() -> (Self, FrameReceiver, FrameSender) {
+        let (to_kernel, for_kernel) = frame_ring(EXCEPTION_RING_BYTES);
+        let (of_kernel, from_kernel) = frame_ring(EXCEPTION_RING_BYTES);
+        (Self { to_kernel, from_kernel }, for_kernel, of_kernel)
+    }
+}
+
+/// A ring of `bytes` bytes for frames.
+#[must_use]
+pub fn frame_ring(bytes: usize) -> (FrameSender, FrameReceiver) {
+    let (producer, consumer) = RingBuffer::new(bytes);
+    (FrameSender(producer), FrameReceiver(consumer))
+}
+
+impl FrameSender {
+    /// Puts `frame` into the ring. Returns false, and puts nothing, where it is full or the frame is empty or longer than
+    /// [`FRAME_MAX`].
+    pub fn push(&mut self, frame: &[u8]) -> bool {
+        let Ok(length) = u16::try_from(frame.len()) else { return false };
+        if frame.is_empty() || frame.len() > FRAME_MAX {
+            return false;
+        }
+        let Ok(mut chunk) = self.0.write_chunk(2 + frame.len()) else { return false };
+        let (first, second) = chunk.as_mut_slices();
+        let bytes = length.to_le_bytes().into_iter().chain(frame.iter().copied());
+        for (slot, byte) in first.iter_mut().chain(second).zip(bytes) {
+            *slot = byte;
+        }
+        chunk.commit_all();
+        true
+    }
+}
+
+impl FrameReceiver {
+    /// Takes the next frame into `buffer` and returns its length; `None` where there is none. A frame that does not fit is
+    /// cut: a buffer of [`FRAME_MAX`] bytes holds every frame.
+    pub fn pop(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        let mut length = [0; 2];
+        self.0.pop_entire_slice(&mut length).ok()?;
+        let length = usize::from(u16::from_le_bytes(length));
+        // Length and bytes were committed together, so they are all there.
+        let chunk = self.0.read_chunk(length).ok()?;
+        let (first, second) = chunk.as_slices();
+        let mut copied = 0;
+        for (slot, byte) in buffer.iter_mut().zip(first.iter().chain(second)) {
+            *slot = *byte;
+            copied += 1;
+        }
+        chunk.commit_all();
+        Some(copied)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn frames_come_out_as_they_went_in(
+            frames in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..300), 1..200),
+            take in proptest::collection::vec(any::<bool>(), 200),
+        ) {
+            let (mut sender, mut receiver) = frame_ring(1024);
+            let mut waiting = std::collections::VecDeque::new();
+            let mut buffer = [0; FRAME_MAX];
+            for (frame, take) in frames.into_iter().zip(take) {
+                let held: usize = waiting.iter().map(|frame: &Vec<u8>| frame.len() + 2).sum();
+                let fits = held + frame.len() + 2 <= 1024;
+                prop_assert_eq!(sender.push(&frame), fits);
+                if fits {
+                    waiting.push_back(frame);
+                }
+                if take {
+                    let got = receiver.pop(&mut buffer).map(|len| buffer[..len].to_vec());
+                    prop_assert_eq!(got, waiting.pop_front());
+                }
+            }
+            while let Some(frame) = waiting.pop_front() {
+                let len = receiver.pop(&mut buffer).unwrap();
+                prop_assert_eq!(&buffer[..len], &frame[..]);
+            }
+            prop_assert_eq!(receiver.pop(&mut buffer), None);
+        }
+    }
+
+    #[test]
+    fn what_is_no_frame_is_refused() {
+        let (mut sender, mut receiver) = frame_ring(1 << 17);
+        assert!(!sender.push(&[]));
+        assert!(!sender.push(&vec![0; FRAME_MAX + 1]));
+        assert!(!sender.push(&vec![0; 70_000]));
+        assert_eq!(receiver.pop(&mut [0; 4]), None);
+    }
+}

@@ -1,0 +1,279 @@
+//! One worker: one queue pair, turn by turn.
+
+use arrayvec::ArrayVec;
+use sidereal_cpu::LocalCounter;
+use sidereal_engine::{SNAPSHOT_WORDS, Snapshot};
+use sidereal_nic::{BURST, Burst, Content, Packet, RxQueue, TxQueue};
+use sidereal_ntp::{Moment, Policy, ReplyHeader, SystemVariables};
+use sidereal_publish::{SeqlockReader, TableReader};
+use sidereal_time::{Counter, NtpTimestamp, Span, Stamp, Ticks, TxStamp};
+use std::sync::Arc;
+
+use crate::limits::{FRAME_MAX, SNAPSHOT_STALE_S, STAMPS_PER_TURN};
+use crate::{Count, Judge, Residence, Terms, Verdict, WorkerCounters, WorkerLink};
+
+/// Answers what one queue brings.
+#[derive(Debug)]
+pub struct Worker<R: RxQueue, T: TxQueue<R::Packet>> {
+    rx: R,
+    tx: T,
+    burst: Burst<R::Packet>,
+    counter: LocalCounter,
+    clock: Clock,
+    pace: Pace,
+    policy: TableReader<Policy>,
+    judge: Judge,
+    counters: Arc<WorkerCounters>,
+    residence: Residence,
+    link: Option<WorkerLink>,
+    frame: Box<[u8; FRAME_MAX]>,
+}
+
+/// What a worker is made of.
+#[derive(Debug)]
+pub struct Parts<R, T> {
+    /// Where packets come from.
+    pub rx: R,
+    /// Where replies go.
+    pub tx: T,
+    /// The counter that is read once per burst; the snapshot's `local` model must be of this counter.
+    pub counter: LocalCounter,
+    /// What the engine publishes.
+    pub snapshot: SnapshotReader,
+    /// Access, keys and limits.
+    pub policy: TableReader<Policy>,
+    /// Who answers.
+    pub judge: Judge,
+    /// Where the worker counts.
+    pub counters: Arc<WorkerCounters>,
+    /// Where it records how long requests stay.
+    pub residence: Residence,
+    /// Its link to the exception path; without one, packets that are not ours are dropped and counted.
+    pub link: Option<WorkerLink>,
+}
+
+/// The reader of the engine's snapshot.
+pub type SnapshotReader = SeqlockReader<Snapshot, SNAPSHOT_WORDS>;
+
+impl<R: RxQueue, T: TxQueue<R::Packet>> Worker<R, T> {
+    /// A worker of these parts. This is where its memory is allocated.
+    #[must_use]
+    pub fn new(parts: Parts<R, T>) -> Self {
+        Self {
+            rx: parts.rx,
+            tx: parts.tx,
+            burst: Burst::new(),
+            counter: parts.counter,
+            clock: Clock::new(parts.snapshot),
+            pace: Pace::default(),
+            policy: parts.policy,
+            judge: parts.judge,
+            counters: parts.counters,
+            residence: parts.residence,
+            link: parts.link,
+            frame: Box::new([0; FRAME_MAX]),
+        }
+    }
+
+    /// Where its packets come from: for a thread that waits for several queues at once.
+    #[must_use]
+    pub const fn rx(&self) -> &R {
+        &self.rx
+    }
+
+    /// Takes one burst and answers it, moves frames of the exception path, and takes back TX stamps. Returns how many
+    /// packets were moved: 0 says that there was nothing to do.
+    pub fn turn(&mut self) -> usize {
+        let received = self.rx.receive(&mut self.burst);
+        if received > 0 {
+            self.answer(received);
+        }
+        let originated = self.send_for_kernel();
+        self.take_stamps();
+        if self.residence.exchange() {
+            // Somebody reads the statistics: the time to ask for what may cost a system call.
+            self.counters.set(Count::Missed, self.rx.missed());
+        }
+        received + originated
+    }
+
+    /// Waits for packets, `at_most` this long: for workers that may sleep.
+    pub fn wait(&mut self, at_most: core::time::Duration) {
+        self.rx.wait(at_most);
+    }
+
+    fn answer(&mut self, received: usize) {
+        let now = self.counter.now();
+        if self.clock.refresh(now) {
+            self.counters.add(Count::StaleBursts, 1);
+        }
+        let found = self.clock.local(now);
+        let transmit = self.clock.local(self.pace.leaving(now, received));
+        let moment = Moment { header: self.clock.header, transmit };
+        let terms = Terms { now, moment, policy: self.policy.current() };
+        let mut stamped: ArrayVec<NtpTimestamp, BURST> = ArrayVec::new();
+        let mut unstamped = 0;
+
+        for packet in &mut self.burst {
+            let stamp = packet.stamp().and_then(|stamp| self.clock.read(stamp));
+            let receive = stamp.unwrap_or(found);
+            let verdict = match packet.content() {
+                Content::Frame { buffer, len, checksums } => {
+                    let verdict = self.judge.frame(buffer, len, checksums, receive, &terms);
+                    if matches!(verdict, Verdict::Kernel) {
+                        let sent = match (&mut self.link, buffer.get(..len)) {
+                            (Some(link), Some(frame)) => link.to_kernel.push(frame),
+                            _ => false,
+                        };
+                        self.counters.add(if sent { Count::ToKernel } else { Count::KernelRingFull }, 1);
+                    }
+                    verdict
+                }
+                Content::Datagram { buffer, len, flow } => self.judge.datagram(buffer, len, &flow, receive, &terms),
+            };
+            match verdict {
+                Verdict::Reply { len, kind, token } => {
+                    self.counters.replied(kind);
+                    packet.reply(len, token);
+                    match stamp {
+                        // One place per packet of the burst: there is room.
+                        Some(receive) => {
+                            let _ = stamped.try_push(receive);
+                        }
+                        None => unstamped += 1,
+                    }
+                }
+                Verdict::Kernel => {}
+                Verdict::Drop(reason) => self.counters.dropped(reason),
+            }
+        }
+
+        let leaving = self.counter.now();
+        self.pace.learn(now, leaving, received);
+        let sent = self.tx.transmit(&mut self.burst);
+        self.counters.add(Count::Received, received as u64);
+        self.counters.add(Count::Bursts, 1);
+        self.counters.add(Count::Sent, sent.sent as u64);
+        self.counters.add(Count::Refused, sent.refused as u64);
+        if unstamped > 0 {
+            self.residence.record(self.clock.nanos(now, leaving), unstamped);
+        }
+        if !stamped.is_empty() {
+            let leaving = self.clock.local(leaving);
+            for receive in stamped {
+                self.residence.record(nanos_between(receive, leaving), 1);
+            }
+        }
+    }
+
+    /// Sends what the kernel wants sent, at most a burst in one turn.
+    fn send_for_kernel(&mut self) -> usize {
+        let Some(link) = &mut self.link else { return 0 };
+        let mut sent = 0;
+        while sent < BURST {
+            let Some(len) = link.from_kernel.pop(&mut self.frame[..]) else { break };
+            if self.tx.originate(self.frame.get(..len).unwrap_or_default(), None) {
+                self.counters.add(Count::FromKernel, 1);
+            } else {
+                self.counters.add(Count::Refused, 1);
+            }
+            sent += 1;
+        }
+        sent
+    }
+
+    fn take_stamps(&mut self) {
+        for _ in 0..STAMPS_PER_TURN {
+            let Some((token, stamp)) = self.tx.poll_stamp() else { break };
+            let at = match stamp {
+                TxStamp::Stamped(stamp) => self.clock.read(stamp),
+                TxStamp::Lost => None,
+            };
+            self.counters.add(if at.is_some() { Count::StampsTaken } else { Count::StampsLost }, 1);
+            self.judge.server().transmitted(token, at);
+        }
+    }
+}
+
+/// What a worker knows of the time: the last snapshot, and the reply header made from it.
+#[derive(Debug)]
+struct Clock {
+    reader: SnapshotReader,
+    header: ReplyHeader,
+    is_stale: bool,
+}
+
+impl Clock {
+    fn new(reader: SnapshotReader) -> Self {
+        let header = ReplyHeader::new(&reader.get().system);
+        Self { reader, header, is_stale: false }
+    }
+
+    /// Looks for a newer snapshot. Returns whether the one at hand is too old to be believed at `now`.
+    fn refresh(&mut self, now: Ticks) -> bool {
+        let changed = self.reader.refresh();
+        let local = &self.reader.get().local;
+        let age = local.rate.span(local.elapsed(now));
+        let is_stale = age > Span::from_secs(SNAPSHOT_STALE_S);
+        if changed || is_stale != self.is_stale {
+            let system = if is_stale { &SystemVariables::UNSYNCHRONISED } else { &self.reader.get().system };
+            self.header = ReplyHeader::new(system);
+            self.is_stale = is_stale;
+        }
+        is_stale
+    }
+
+    fn local(&self, ticks: Ticks) -> NtpTimestamp {
+        self.reader.get().local_ntp.at(ticks)
+    }
+
+    /// The time of a stamp; `None` for one of a counter that no model is known of.
+    fn read(&self, stamp: Stamp) -> Option<NtpTimestamp> {
+        let snapshot = self.reader.get();
+        match stamp.counter {
+            Counter::Realtime => Some(snapshot.realtime_ntp.at(stamp.ticks)),
+            counter if counter == snapshot.local.counter => Some(snapshot.local_ntp.at(stamp.ticks)),
+            _ => None,
+        }
+    }
+
+    fn nanos(&self, from: Ticks, to: Ticks) -> u64 {
+        nanos_between(self.local(from), self.local(to))
+    }
+}
+
+/// How long a packet of a burst takes from being found to being handed over, learned from the bursts before: T3 is written
+/// before the burst leaves, and this is when it will.
+#[derive(Debug, Default)]
+struct Pace {
+    /// Ticks per packet, times [`Self::SCALE`]; a running mean over about eight bursts.
+    scaled: u64,
+}
+
+impl Pace {
+    const SCALE: u64 = 256;
+    /// A burst that took longer was interrupted: the next will not be.
+    const MOST_TICKS: u64 = 1 << 20;
+
+    fn leaving(&self, found: Ticks, packets: usize) -> Ticks {
+        Ticks(found.0.wrapping_add(self.scaled * packets as u64 / Self::SCALE))
+    }
+
+    fn learn(&mut self, found: Ticks, left: Ticks, packets: usize) {
+        let taken = left.0.wrapping_sub(found.0);
+        if taken < Self::MOST_TICKS && packets > 0 {
+            let scaled = taken * Self::SCALE / packets as u64;
+            self.scaled = self.scaled - self.scaled / 8 + scaled / 8;
+        }
+    }
+}
+
+/// Nanoseconds from one timestamp to a later one, zero if it is not later.
+fn nanos_between(from: NtpTimestamp, to: NtpTimestamp) -> u64 {
+    let difference = to.to_bits().wrapping_sub(from.to_bits());
+    if difference.cast_signed() < 0 {
+        return 0;
+    }
+    // Half of 2^32 seconds in nanoseconds fit 64 bits.
+    u64::try_from((u128::from(difference) * 1_000_000_000) >> 32).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,30 @@
+//! What the kernel offers a time server: UDP sockets with timestamps ([`UdpPort`]), a socket for one question and its answer
+//! ([`ClientSocket`]), and the TAP interface through which a port of ours hands the kernel what is not time ([`Tap`]).
+//!
+//! All stamps are the kernel's software stamps: CLOCK_REALTIME, taken when the driver hands a packet over.
+#![allow(
+    unsafe_code,
+    reason = "system calls take pointers; those that do are in `calls`, behind safe functions, and the ring shared with the kernel is in `packet`"
+)]
+
+mod calls;
+mod client;
+mod control;
+mod datagram;
+mod error;
+mod name;
+mod netlink;
+mod open;
+pub mod packet;
+pub mod poll;
+mod steering;
+mod tap;
+mod tokens;
+mod udp;
+
+pub use client::{ClientSocket, Received};
+pub use datagram::DATAGRAM_BYTES;
+pub use error::{OpenError, TapError};
+pub use open::{Mode, UdpOptions, UdpPort};
+pub use tap::{Tap, TapOptions};
+pub use udp::{UdpPacket, UdpRx, UdpTx};
