@@ -1,70 +1,11 @@
 //! The exception path: frames that are not ours go to the kernel, the kernel's own go out of the port.
 //!
 //! Between a worker and the thread that serves the TAP lie two rings of bytes, one each way. A frame is two bytes of
-//! length and its bytes. The worker makes no system call to wake that thread, so the thread looks again each
-//! [`EXCEPTION_POLL`] at the latest; while frames come it does not wait at all.
+//! length and its bytes.
 
 use rtrb::{Consumer, Producer, RingBuffer};
-use sidereal_nic_kernel::Tap;
-use sidereal_nic_kernel::poll::{PollFd, poll};
-use std::io;
-use std::os::fd::AsFd;
 
-use crate::limits::{EXCEPTION_POLL, EXCEPTION_RING_BYTES, EXCEPTION_TURN, FRAME_MAX};
-
-/// A port's TAP, and its ends of the links to the port's workers.
-#[derive(Debug)]
-pub struct ExceptionPath {
-    tap: Tap,
-    /// Frames for the kernel, from each worker of the port.
-    for_kernel: Vec<FrameReceiver>,
-    /// Frames of the kernel, to the port's first worker: one sends for all.
-    of_kernel: FrameSender,
-    frame: Box<[u8; FRAME_MAX]>,
-    lost: u64,
-}
-
-impl ExceptionPath {
-    /// The exception path of the port whose TAP this is.
-    #[must_use]
-    pub fn new(tap: Tap, for_kernel: Vec<FrameReceiver>, of_kernel: FrameSender) -> Self {
-        Self { tap, for_kernel, of_kernel, frame: Box::new([0; FRAME_MAX]), lost: 0 }
-    }
-
-    /// Moves what has come either way, and waits a little where nothing has. Returns how many frames were moved.
-    ///
-    /// # Errors
-    /// Where the TAP is gone.
-    pub fn turn(&mut self) -> io::Result<usize> {
-        let mut moved = 0;
-        for ring in &mut self.for_kernel {
-            for _ in 0..EXCEPTION_TURN {
-                let Some(len) = ring.pop(&mut self.frame[..]) else { break };
-                if !self.tap.write_frame(self.frame.get(..len).unwrap_or_default())? {
-                    self.lost += 1;
-                }
-                moved += 1;
-            }
-        }
-        for _ in 0..EXCEPTION_TURN {
-            let Some(len) = self.tap.read_frame(&mut self.frame[..])? else { break };
-            if !self.of_kernel.push(self.frame.get(..len).unwrap_or_default()) {
-                self.lost += 1;
-            }
-            moved += 1;
-        }
-        if moved == 0 {
-            poll(&mut [PollFd::readable(self.tap.as_fd())], Some(EXCEPTION_POLL))?;
-        }
-        Ok(moved)
-    }
-
-    /// Frames lost since the start, either way: the kernel took no more, or the worker's ring was full.
-    #[must_use]
-    pub const fn lost(&self) -> u64 {
-        self.lost
-    }
-}
+use crate::limits::{EXCEPTION_RING_BYTES, FRAME_MAX};
 
 /// The end of a ring that frames are put into.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ mod verdict;
 mod worker;
 
 pub use counters::{Count, CounterReading, WorkerCounters};
-pub use exception::{ExceptionPath, FrameReceiver, FrameSender, WorkerLink, frame_ring};
+pub use exception::{FrameReceiver, FrameSender, WorkerLink, frame_ring};
 pub use judge::{Judge, Service, Terms};
 pub use limits::{EXCEPTION_RING_BYTES, FRAME_MAX, SNAPSHOT_STALE_S};
 pub use residence::{Residence, ResidenceReader, residence};

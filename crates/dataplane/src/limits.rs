@@ -1,19 +1,11 @@
 //! Every bound of this crate.
 
-use core::time::Duration;
-
 /// Bytes that a ring between a worker and the exception path holds; a frame takes two more than its length. When it is
 /// full a frame is dropped and counted ([`crate::Count::KernelRingFull`]).
 pub const EXCEPTION_RING_BYTES: usize = 1 << 20;
 
 /// The longest frame that goes through the exception path: a jumbo frame with two VLAN tags.
 pub const FRAME_MAX: usize = 9216 + 22;
-
-/// The longest that a frame for the kernel waits before its thread looks.
-pub(crate) const EXCEPTION_POLL: Duration = Duration::from_millis(1);
-
-/// Frames that the exception path moves in one direction before it looks at the other.
-pub(crate) const EXCEPTION_TURN: usize = 64;
 
 /// A snapshot older than this says nothing any more: the worker goes on as unsynchronised until a new one comes.
 pub const SNAPSHOT_STALE_S: i64 = 10;
