@@ -1,0 +1,178 @@
+//! The documents: what is asked, and what is answered.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use crate::Rates;
+
+/// What can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// How the appliance is.
+    Status,
+}
+
+/// An answer. Its `schema` says which document it is and in which version: a version keeps its fields and may get more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "schema")]
+pub enum Reply {
+    /// How the appliance is.
+    #[serde(rename = "sidereal.status/1")]
+    Status(Box<Status>),
+    /// The request is not answered.
+    #[serde(rename = "sidereal.error/1")]
+    Refusal(Refusal),
+}
+
+/// Why a request is not answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Refusal {
+    /// The reason, for people.
+    pub error: String,
+}
+
+/// How the appliance is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Status {
+    /// The version of the program.
+    pub version: String,
+    /// How it is laid out in threads: `appliance` or `single`.
+    pub mode: String,
+    /// Seconds since it began to serve.
+    pub uptime_s: u64,
+    /// The clock, and what clients are told of it.
+    pub clock: ClockStatus,
+    /// The table of leap seconds.
+    pub leap_seconds: LeapStatus,
+    /// The ports.
+    pub ports: Vec<PortStatus>,
+    /// The workers, in the order of ports and queues.
+    pub workers: Vec<WorkerStatus>,
+}
+
+/// The clock, and what clients are told of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ClockStatus {
+    /// Where the time comes from.
+    pub reference: String,
+    /// Whether clients are told a time that they may follow.
+    pub synchronised: bool,
+    /// The stratum, 1 to 16; 16 is unsynchronised.
+    pub stratum: u8,
+    /// The leap indicator: `none`, `insert`, `delete` or `unsynchronised`.
+    pub leap: String,
+    /// The reference identifier.
+    pub reference_id: String,
+    /// TAI - UTC now, in seconds.
+    pub tai_offset_s: i32,
+    /// Root delay, in nanoseconds.
+    pub root_delay_ns: i64,
+    /// Root dispersion, in nanoseconds.
+    pub root_dispersion_ns: i64,
+    /// The counter that the clock is a model of.
+    pub counter: String,
+    /// How fast the counter runs, in hertz, as the model knows it.
+    pub counter_hertz: f64,
+    /// How far the model may be from the reference at its reference instant, in nanoseconds.
+    pub model_error_ns: i64,
+    /// How long ago the model's reference instant was, in nanoseconds.
+    pub model_age_ns: i64,
+    /// Counts the steps of the clock.
+    pub generation: u32,
+    /// Counts what was published to the workers.
+    pub snapshots: u64,
+}
+
+/// The table of leap seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LeapStatus {
+    /// The file it was read from, or `built in`.
+    pub source: String,
+    /// When it expires, as a date and time in UTC; absent where it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// Whether it has expired: leap seconds after that are not known.
+    pub expired: bool,
+}
+
+/// A port.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PortStatus {
+    /// Its name.
+    pub name: String,
+    /// Who moves its packets: `kernel` or `dpdk`.
+    pub backend: String,
+    /// The device or interface; absent where sockets are bound to none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// Its addresses.
+    pub addresses: Vec<String>,
+    /// Its Ethernet address; absent where sockets see none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+    /// Whether its link is up.
+    pub link: LinkState,
+    /// What it can do, in words.
+    pub capabilities: Vec<String>,
+    /// The rates of all its workers together.
+    pub rates: Rates,
+    /// What the device and the exception path have counted, by name; empty where neither is ours.
+    #[serde(default)]
+    pub counts: BTreeMap<String, u64>,
+}
+
+/// Whether a link is up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkState {
+    /// Packets can pass.
+    Up,
+    /// None can.
+    Down,
+    /// The port has no link of its own: its sockets are on all interfaces.
+    Unknown,
+}
+
+/// A worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WorkerStatus {
+    /// The name of its port.
+    pub port: String,
+    /// The number of its queue, from 0.
+    pub queue: usize,
+    /// The core it is pinned to; absent where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub core: Option<usize>,
+    /// What it does while there is nothing to do: `spin`, `yield`, `sleep` or `poll`.
+    pub idle: String,
+    /// Its rates.
+    pub rates: Rates,
+    /// What it has counted, by name.
+    pub counts: BTreeMap<String, u64>,
+    /// Replies by kind; kinds that never occurred are absent.
+    pub replies: BTreeMap<String, u64>,
+    /// Drops by reason; reasons that never occurred are absent.
+    pub drops: BTreeMap<String, u64>,
+    /// How long answered requests stayed, from their RX stamp to the call that sent the reply; absent while none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub residence: Option<ResidenceStatus>,
+}
+
+/// How long answered requests stayed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ResidenceStatus {
+    /// How many requests this is about.
+    pub count: u64,
+    /// Half of them stayed at most so many nanoseconds.
+    pub p50_ns: u64,
+    /// 90 % of them.
+    pub p90_ns: u64,
+    /// 99 % of them.
+    pub p99_ns: u64,
+    /// 99.9 % of them.
+    pub p99_9_ns: u64,
+    /// The longest.
+    pub max_ns: u64,
+}

@@ -1,0 +1,194 @@
+//! The control socket, both sides.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says no by panicking")]
+
+use proptest::prelude::*;
+use sidereal_ops::{
+    AskError, BindError, ClockStatus, ControlSocket, LeapStatus, LinkState, PortStatus, REPLY_MAX, REQUEST_MAX, Rates,
+    Refusal, Reply, Request, ResidenceStatus, Served, Status, WorkerStatus, ask,
+};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::path::Path;
+use std::time::Duration;
+
+const LONG: Duration = Duration::from_secs(20);
+
+fn status(workers: usize) -> Status {
+    Status {
+        version: "0.0.0".into(),
+        mode: "appliance".into(),
+        uptime_s: 7,
+        clock: ClockStatus {
+            reference: "system".into(),
+            synchronised: true,
+            stratum: 1,
+            leap: "none".into(),
+            reference_id: "LOCL".into(),
+            tai_offset_s: 37,
+            root_delay_ns: 0,
+            root_dispersion_ns: 1500,
+            counter: "tsc".into(),
+            counter_hertz: 2.6e9,
+            model_error_ns: 120,
+            model_age_ns: -5,
+            generation: 0,
+            snapshots: 3,
+        },
+        leap_seconds: LeapStatus { source: "built in".into(), expires: None, expired: false },
+        ports: vec![PortStatus {
+            name: "lan0".into(),
+            backend: "kernel".into(),
+            device: None,
+            addresses: vec!["::".into()],
+            mac: None,
+            link: LinkState::Unknown,
+            capabilities: vec!["words".into()],
+            rates: Rates::default(),
+            counts: [("rx_missed".into(), 3)].into(),
+        }],
+        workers: (0..workers)
+            .map(|queue| WorkerStatus {
+                port: "lan0".into(),
+                queue,
+                core: Some(queue),
+                idle: "spin".into(),
+                rates: Rates { received: 1.5, ..Rates::default() },
+                counts: [("received".into(), 9)].into(),
+                replies: [("basic".into(), 8)].into(),
+                drops: [("ntp_too_short".into(), 1)].into(),
+                residence: Some(ResidenceStatus { count: 8, p50_ns: 1, p90_ns: 2, p99_ns: 3, p99_9_ns: 4, max_ns: 5 }),
+            })
+            .collect(),
+    }
+}
+
+/// Serves one request on a thread of its own while `client` runs.
+fn while_serving<T>(socket: &ControlSocket, reply: Reply, client: impl FnOnce() -> T) -> T {
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut reply = Some(reply);
+            let deadline = std::time::Instant::now() + LONG;
+            while std::time::Instant::now() < deadline {
+                match socket.serve_once(|Request::Status| reply.take().unwrap()).unwrap() {
+                    Served::Nothing => std::thread::sleep(Duration::from_millis(1)),
+                    Served::Answered => return,
+                    Served::Unanswered(error) => panic!("{error}"),
+                }
+            }
+            panic!("nobody asked");
+        });
+        client()
+    })
+}
+
+#[test]
+fn a_status_arrives_as_it_was_sent() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("run/control");
+    let socket = ControlSocket::bind(&path).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+
+    let sent = Reply::Status(Box::new(status(3)));
+    let got = while_serving(&socket, sent.clone(), || ask(&path, &Request::Status, LONG)).unwrap();
+    assert_eq!(got, sent);
+    let json = serde_json::to_value(&sent).unwrap();
+    assert_eq!(json["schema"], "sidereal.status/1");
+    assert_eq!(json["workers"][2]["replies"]["basic"], 8);
+
+    let names: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["control"], "the client's own socket is gone");
+    drop(socket);
+    assert!(!path.exists());
+}
+
+#[test]
+fn what_does_not_fit_and_what_is_refused_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control");
+    let socket = ControlSocket::bind(&path).unwrap();
+    let whole = Reply::Status(Box::new(status(2000)));
+    assert!(serde_json::to_vec(&whole).unwrap().len() > REPLY_MAX);
+    let refused = while_serving(&socket, whole, || ask(&path, &Request::Status, LONG)).unwrap_err();
+    assert!(refused.to_string().contains("more than the 163840 of a datagram"), "{refused}");
+
+    let no = Reply::Refusal(Refusal { error: "no".into() });
+    let refused = while_serving(&socket, no, || ask(&path, &Request::Status, LONG)).unwrap_err();
+    assert_eq!(refused.to_string(), "refused: no");
+
+    // The largest that is allowed does pass.
+    let mut large = status(0);
+    large.version = "x".repeat(REPLY_MAX - 2000);
+    let large = Reply::Status(Box::new(large));
+    assert_eq!(while_serving(&socket, large.clone(), || ask(&path, &Request::Status, LONG)).unwrap(), large);
+}
+
+#[test]
+fn a_socket_is_replaced_only_if_nobody_answers_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control");
+    let living = ControlSocket::bind(&path).unwrap();
+    assert!(matches!(ControlSocket::bind(&path), Err(BindError::InUse(_))));
+    drop(living);
+
+    drop(UnixDatagram::bind(&path).unwrap());
+    assert!(path.exists(), "a dead process leaves its socket behind");
+    drop(ControlSocket::bind(&path).unwrap());
+
+    fs::write(&path, "precious").unwrap();
+    assert!(matches!(ControlSocket::bind(&path), Err(BindError::NotASocket(_))));
+    assert_eq!(fs::read(&path).unwrap(), b"precious");
+    fs::remove_file(&path).unwrap();
+
+    let stream = UnixListener::bind(&path).unwrap();
+    assert!(matches!(ControlSocket::bind(&path), Err(BindError::System { .. })));
+    drop(stream);
+    let below_file = path.join("x");
+    assert!(matches!(ControlSocket::bind(&below_file), Err(BindError::System { .. })));
+}
+
+#[test]
+fn asking_in_vain_says_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control");
+    assert!(matches!(ask(&path, &Request::Status, LONG), Err(AskError::NotRunning(_))));
+    drop(UnixDatagram::bind(&path).unwrap());
+    assert!(matches!(ask(&path, &Request::Status, LONG), Err(AskError::NotRunning(_))));
+    fs::remove_file(&path).unwrap();
+    let _silent = UnixDatagram::bind(&path).unwrap();
+    let error = ask(&path, &Request::Status, Duration::from_millis(20)).unwrap_err();
+    assert!(matches!(error, AskError::Silent { .. }), "{error}");
+    assert!(ask(Path::new("/proc/none/control"), &Request::Status, LONG).is_err());
+}
+
+#[test]
+fn a_client_that_cannot_be_reached_is_no_error_of_ours() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control");
+    let socket = ControlSocket::bind(&path).unwrap();
+    UnixDatagram::unbound().unwrap().send_to(br#"{"command":"status"}"#, &path).unwrap();
+    let served = socket.serve_once(|_| Reply::Status(Box::new(status(0)))).unwrap();
+    assert!(matches!(served, Served::Unanswered(_)), "{served:?}");
+    assert!(matches!(socket.serve_once(|_| unreachable!()).unwrap(), Served::Nothing));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Whatever is sent, the sender gets a refusal in words.
+    #[test]
+    fn junk_is_refused_in_words(junk in proptest::collection::vec(any::<u8>(), 0..REQUEST_MAX + 200)) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control");
+        let socket = ControlSocket::bind(&path).unwrap();
+        let client = UnixDatagram::bind(directory.path().join("client")).unwrap();
+        client.send_to(&junk, &path).unwrap();
+        let served = socket.serve_once(|_| Reply::Status(Box::new(status(0)))).unwrap();
+        prop_assert!(matches!(served, Served::Answered));
+        let mut buffer = vec![0; REPLY_MAX];
+        let length = client.recv(&mut buffer).unwrap();
+        let reply: Reply = serde_json::from_slice(&buffer[..length]).unwrap();
+        let refused = matches!(&reply, Reply::Refusal(refusal) if refusal.error.starts_with("not a request: "));
+        prop_assert!(refused, "{:?}", reply);
+    }
+}

@@ -1,0 +1,101 @@
+//! `sidereal check`: is a configuration good, and does it fit this machine?
+
+use clap::Args;
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::{Failure, USAGE, print, print_json};
+use crate::config::{Config, ConfigError};
+use crate::leap::{self, Leap};
+use crate::{host, policy};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The configuration file
+    file: PathBuf,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// What is printed: its `schema` says in which version.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(tag = "schema")]
+pub(super) enum Document {
+    /// What was found out about a configuration file.
+    #[serde(rename = "sidereal.check/1")]
+    Check(Report),
+}
+
+/// What was found out about a configuration file.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Report {
+    /// The file.
+    file: String,
+    /// Whether it can be run with.
+    good: bool,
+    /// What is wrong with it, in the order of the file.
+    problems: Vec<Problem>,
+    /// What should be known before it is run on this machine.
+    warnings: Vec<String>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Problem {
+    /// The line, from 1; absent where it is about the whole file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    /// The character in the line, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<usize>,
+    /// What is wrong.
+    what: String,
+    /// What to do about it.
+    remedy: String,
+}
+
+/// Any frequency will do to find out whether a policy can be made.
+const TICKS_PER_SECOND: u64 = 1_000_000_000;
+
+pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
+    let loaded = Config::load(&arguments.file);
+    let warnings = loaded.as_ref().map(warnings).unwrap_or_default();
+    let policy = loaded.as_ref().ok().map_or(Ok(()), |config| policy::policy(config, TICKS_PER_SECOND).map(|_| ()));
+    if arguments.json {
+        let mut problems = loaded.as_ref().err().map(problems).unwrap_or_default();
+        problems.extend(policy.as_ref().err().map(|error| Problem {
+            line: None,
+            column: None,
+            what: error.to_string(),
+            remedy: error.remedy(),
+        }));
+        let good = problems.is_empty();
+        let file = arguments.file.display().to_string();
+        print_json(&Document::Check(Report { file, good, problems, warnings }))?;
+        return if good { Ok(()) } else { Err(Failure::Told(ExitCode::from(USAGE))) };
+    }
+    loaded?;
+    policy?;
+    for warning in &warnings {
+        eprintln!("warning: {warning}");
+    }
+    print(format_args!("{}: good\n", arguments.file.display()))
+}
+
+fn warnings(config: &Config) -> Vec<String> {
+    let leap = Leap::load(config.clock.leap_seconds.as_path());
+    leap.warnings(leap::now()).into_iter().chain(host::warnings(config)).collect()
+}
+
+fn problems(error: &ConfigError) -> Vec<Problem> {
+    let problem = |problem: &crate::config::Problem| Problem {
+        line: problem.position.map(|position| position.line),
+        column: problem.position.map(|position| position.column),
+        what: problem.invalid.what.clone(),
+        remedy: problem.invalid.remedy.clone(),
+    };
+    error.problems().iter().map(problem).collect()
+}

@@ -1,0 +1,86 @@
+//! Numbers for people.
+
+/// A length of time in nanoseconds with three digits or more and the unit that suits it: `12.3 us`.
+pub(super) fn nanoseconds(value: i64) -> String {
+    let value = value as f64;
+    let (scale, unit) = match value.abs() {
+        below if below < 1e3 => return format!("{value} ns"),
+        below if below < 1e6 => (1e3, "us"),
+        below if below < 1e9 => (1e6, "ms"),
+        _ => (1e9, "s"),
+    };
+    let scaled = value / scale;
+    let decimals = if scaled.abs() < 10.0 {
+        2
+    } else if scaled.abs() < 100.0 {
+        1
+    } else {
+        0
+    };
+    format!("{scaled:.decimals$} {unit}")
+}
+
+/// Events per second, in thousands or millions where there are many: `1.20 M`.
+pub(super) fn rate(per_second: f64) -> String {
+    match per_second {
+        low if low < 10_000.0 => format!("{low:.0}"),
+        middle if middle < 1e6 => format!("{:.1} k", middle / 1e3),
+        high => format!("{:.2} M", high / 1e6),
+    }
+}
+
+/// Rows with their columns aligned; numbers to the right is what `right` says of each column.
+pub(super) fn table(header: &[&str], right: &[bool], rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain(header.get(column).map(|name| name.len())).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..header.len()).map(width).collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let mut line = String::new();
+        for ((cell, width), right) in cells.zip(&widths).zip(right) {
+            let padded = if *right { format!("{cell:>width$}") } else { format!("{cell:<width$}") };
+            line.push_str(&padded);
+            line.push_str("  ");
+        }
+        format!("{}\n", line.trim_end())
+    };
+    let mut text = line(&mut header.iter().copied());
+    for row in rows {
+        text.push_str(&line(&mut row.iter().map(String::as_str)));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_get_the_unit_that_suits_them() {
+        for (value, text) in [
+            (0, "0 ns"),
+            (-999, "-999 ns"),
+            (1_000, "1.00 us"),
+            (-12_345, "-12.3 us"),
+            (123_456, "123 us"),
+            (9_990_000, "9.99 ms"),
+            (1_500_000_000, "1.50 s"),
+        ] {
+            assert_eq!(nanoseconds(value), text);
+        }
+    }
+
+    #[test]
+    fn rates_stay_short() {
+        for (value, text) in [(0.4, "0"), (9_999.0, "9999"), (12_340.0, "12.3 k"), (1_200_000.0, "1.20 M")] {
+            assert_eq!(rate(value), text);
+        }
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [vec!["lan0".to_owned(), "1".to_owned()], vec!["a".to_owned(), "1000".to_owned()]];
+        assert_eq!(table(&["port", "rx"], &[false, true], &rows), "port    rx\nlan0     1\na     1000\n");
+    }
+}

@@ -1,0 +1,12 @@
+//! The Sidereal time appliance: its configuration and its commands.
+#![forbid(unsafe_code)]
+
+mod command;
+pub mod config;
+mod host;
+mod leap;
+mod logging;
+mod policy;
+mod run;
+
+pub use command::main;

@@ -1,0 +1,258 @@
+//! One thread per worker, one for the engine, one for the exception path; the main thread serves the operator.
+
+use sidereal_cpu::LocalCounter;
+use sidereal_dataplane::{Idle, Placement, WorkerLink};
+use sidereal_engine::Event;
+use sidereal_nic::{RxQueue, TxQueue};
+use sidereal_nic_kernel::poll::{PollFd, poll};
+use sidereal_ops::ControlSocket;
+use std::convert::Infallible;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use tracing::{error, info, warn};
+
+use super::board::Board;
+use super::clock::ClockKeeper;
+use super::exception::{self, ExceptionPath};
+use super::link::LinkWatch;
+use super::ports::{self, Queues};
+use super::reload::reload;
+use super::serve_control;
+use super::signals::Signals;
+use super::worker::{Common, ticks_per_second};
+use crate::command::Failure;
+use crate::config::{self, Config, Port, PortKind};
+use crate::leap::Leap;
+use crate::policy;
+
+/// How often the counters are read.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long an idle worker sleeps on sockets, which wake it: no longer than a stop may take.
+const SLEEP_ON_SOCKETS: Duration = Duration::from_millis(20);
+
+/// How long an idle worker sleeps on a DPDK port, which cannot wake it: what a request may have to wait.
+#[cfg(feature = "dpdk")]
+const SLEEP_ON_DPDK: Duration = Duration::from_micros(50);
+
+pub(super) fn run(mut config: Config, path: &Path, control: &ControlSocket, signals: &Signals) -> Result<(), Failure> {
+    super::lock_memory(&config)?;
+    let counter = LocalCounter::best();
+    if let Err(unfit) = LocalCounter::tsc() {
+        warn!("{unfit}: CLOCK_MONOTONIC_RAW is read instead, which takes longer");
+    }
+    let hertz = ticks_per_second(counter);
+    let leap = Leap::load(config.clock.leap_seconds.as_path());
+    leap.tell_problem();
+    let (keeper, snapshot) = ClockKeeper::new(counter, &config.clock, leap.table.clone());
+    let (mut policy, _) = sidereal_publish::table(policy::policy(&config, hertz)?);
+    let mut board = Board::new(&config, counter, snapshot.clone(), leap);
+
+    let mut threads = Threads::start(keeper)?;
+    let common = Common { config: &config, counter, snapshot, policy: &policy };
+    if let Err(failure) = threads.start_ports(&common, &mut board) {
+        // Ports that are open already are closed in order.
+        threads.stop();
+        return Err(failure);
+    }
+    info!(ports = config.ports.len(), workers = threads.workers.len(), "serving");
+
+    let mut next_tick = Instant::now();
+    while threads.all_run() {
+        let mut descriptors: Vec<PollFd<'_>> =
+            signals.descriptors().into_iter().chain([control.as_fd()]).map(PollFd::readable).collect();
+        if let Err(error) = poll(&mut descriptors, Some(next_tick.saturating_duration_since(Instant::now()))) {
+            warn!(%error, "cannot wait for requests");
+            thread::sleep(TICK);
+        }
+        if Instant::now() >= next_tick {
+            next_tick = Instant::now() + TICK;
+            board.tick();
+            policy.collect();
+        }
+        serve_control(control, &mut board);
+        if signals.stop() {
+            threads.stop();
+            return Ok(());
+        }
+        if signals.reload()
+            && let Some(reloaded) = reload(&mut config, path, hertz)
+        {
+            policy.replace(reloaded.policy);
+            reloaded.events.into_iter().for_each(|event| threads.tell_engine(event));
+            board.set_leap(reloaded.leap);
+        }
+    }
+    threads.stop();
+    Err(Failure::Failed("a thread has ended by itself".into()))
+}
+
+/// All threads but the main one.
+struct Threads {
+    stop: Arc<AtomicBool>,
+    engine: JoinHandle<()>,
+    /// The engine goes on for as long as somebody could tell it something.
+    to_engine: Sender<Event>,
+    workers: Vec<JoinHandle<()>>,
+    exception: Option<JoinHandle<()>>,
+}
+
+impl Threads {
+    /// Starts the engine's thread.
+    fn start(keeper: ClockKeeper) -> Result<Self, Failure> {
+        let (to_engine, events) = mpsc::channel();
+        let engine = spawn("sd-engine", move || keep_clock(keeper, &events))?;
+        let stop = Arc::new(AtomicBool::new(false));
+        Ok(Self { stop, engine, to_engine, workers: Vec::new(), exception: None })
+    }
+
+    /// Opens the ports and starts a thread for each queue. Comes back once all of them serve.
+    fn start_ports(&mut self, common: &Common<'_>, board: &mut Board) -> Result<(), Failure> {
+        let (report, reports) = mpsc::channel();
+        let mut paths = Vec::new();
+        let opened = ports::open_all(common.config, common.counter)?;
+        for (port, opened) in common.config.ports.iter().zip(opened) {
+            board.add_port(port, &opened.capabilities, opened.mac, LinkWatch::new(opened.link));
+            let mut links = Vec::new();
+            if let (PortKind::Dpdk(dpdk), Some(mac)) = (&port.kind, opened.mac) {
+                let (path, path_links) = ExceptionPath::open(port, dpdk, mac)?;
+                board.add_exception_path(path.counts());
+                paths.push(path);
+                links = path_links;
+            }
+            let mut starter = Starter { common, port, board, links: links.into_iter(), report: &report };
+            match opened.queues {
+                Queues::Kernel(queues) => starter.start(
+                    queues,
+                    SLEEP_ON_SOCKETS,
+                    &self.stop,
+                    &mut self.workers,
+                    || Ok::<_, Infallible>(()),
+                )?,
+                #[cfg(feature = "dpdk")]
+                Queues::Dpdk(eal, queues) => {
+                    let enter = move || sidereal_nic_dpdk::WorkerThread::register(eal);
+                    starter.start(queues, SLEEP_ON_DPDK, &self.stop, &mut self.workers, enter)?;
+                }
+            }
+        }
+        drop(report);
+        if !paths.is_empty() {
+            let stop = Arc::clone(&self.stop);
+            self.exception = Some(spawn("sd-exception", move || exception::serve(paths, &stop))?);
+        }
+        // The channel ends when every worker has said that it serves, or why it does not.
+        reports.into_iter().collect::<Result<(), String>>().map_err(Failure::Failed)
+    }
+
+    fn tell_engine(&self, event: Event) {
+        if self.to_engine.send(event).is_err() {
+            error!("the engine does not listen any more");
+        }
+    }
+
+    fn all_run(&self) -> bool {
+        let others = self.workers.iter().chain(&self.exception);
+        !self.engine.is_finished() && !others.into_iter().any(JoinHandle::is_finished)
+    }
+
+    /// Lets the workers answer what has arrived, and waits for all threads.
+    fn stop(self) {
+        self.stop.store(true, Relaxed);
+        drop(self.to_engine);
+        for thread in self.workers.into_iter().chain(self.exception).chain([self.engine]) {
+            let name = thread.thread().name().unwrap_or_default().to_owned();
+            if thread.join().is_err() {
+                error!(thread = name, "a thread has panicked");
+            }
+        }
+    }
+}
+
+/// Starts the workers of one port.
+struct Starter<'a, 'b> {
+    common: &'a Common<'b>,
+    port: &'a Port,
+    board: &'a mut Board,
+    links: std::vec::IntoIter<WorkerLink>,
+    report: &'a Sender<Result<(), String>>,
+}
+
+impl Starter<'_, '_> {
+    /// Starts a thread for each of `queues`. `enter` is what the backend wants done on it first; what it gives lasts as
+    /// long as the thread.
+    fn start<R, T, G, E>(
+        &mut self,
+        queues: Vec<(R, T)>,
+        sleep: Duration,
+        stop: &Arc<AtomicBool>,
+        threads: &mut Vec<JoinHandle<()>>,
+        enter: impl Fn() -> Result<G, E> + Clone + Send + 'static,
+    ) -> Result<(), Failure>
+    where
+        R: RxQueue + Send + 'static,
+        R::Packet: Send,
+        T: TxQueue<R::Packet> + Send + 'static,
+        E: std::fmt::Display,
+    {
+        for (queue, pair) in queues.into_iter().enumerate() {
+            let core = self.port.cores.get(queue).copied();
+            let service = ports::service(self.common.config, self.port);
+            let mut worker = self.common.worker(pair, service, self.links.next(), (queue, core), self.board)?;
+            let placement = placement(&self.common.config.workers, core, sleep);
+            let (stop, report, enter) = (Arc::clone(stop), self.report.clone(), enter.clone());
+            let name = format!("{}/{queue}", self.port.name);
+            let place = format!("worker {queue} of port \"{}\"", self.port.name);
+            threads.push(spawn(&name, move || {
+                // What can fail has failed before the first packet.
+                match placement
+                    .apply()
+                    .map_err(|error| error.to_string())
+                    .and_then(|()| enter().map_err(|error| error.to_string()))
+                {
+                    Ok(_guard) => {
+                        let _ = report.send(Ok(()));
+                        drop(report);
+                        sidereal_dataplane::run(&mut worker, placement.idle, &stop);
+                    }
+                    Err(error) => drop(report.send(Err(format!("{place}: {error}")))),
+                }
+            })?);
+        }
+        Ok(())
+    }
+}
+
+fn placement(workers: &config::Workers, core: Option<usize>, sleep: Duration) -> Placement {
+    Placement {
+        core,
+        real_time: workers.real_time.0.and_then(|priority| u8::try_from(priority.get()).ok()),
+        idle: match workers.idle {
+            config::Idle::Spin => Idle::Spin,
+            config::Idle::Yield => Idle::Yield,
+            config::Idle::Sleep => Idle::Sleep(sleep),
+        },
+    }
+}
+
+/// The engine's thread: it ends when nobody can tell it anything any more.
+fn keep_clock(mut keeper: ClockKeeper, events: &Receiver<Event>) {
+    loop {
+        match events.recv_timeout(keeper.idle()) {
+            Ok(event) => keeper.handle(event),
+            Err(RecvTimeoutError::Timeout) => keeper.handle(Event::Timer),
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// A thread whose name, cut to what the kernel shows, says what it does.
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Failure> {
+    let started = thread::Builder::new().name(name.to_owned()).spawn(body);
+    started.map_err(|error| Failure::Failed(format!("cannot start the thread {name}: {error}")))
+}

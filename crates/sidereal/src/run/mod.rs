@@ -1,0 +1,71 @@
+//! `sidereal run`: serve time until told to stop.
+//!
+//! [`appliance`] lays the program out in threads, [`single`] in one; both are made of the same parts: ports that are
+//! opened here, a [`clock`] that keeps the engine going, a [`board`] that knows how everything is, and [`signals`].
+
+mod appliance;
+mod board;
+mod clock;
+mod exception;
+mod link;
+mod ports;
+mod reload;
+mod signals;
+mod single;
+mod worker;
+
+use sidereal_ops::{ControlSocket, Reply, Request, Served};
+use std::path::Path;
+use tracing::{debug, info, warn};
+
+use self::board::Board;
+use self::signals::Signals;
+use crate::command::Failure;
+use crate::config::{Config, LogFilter, Mode, StateDirectory};
+use crate::{host, logging};
+
+/// Runs with the configuration in the file at `path`, and comes back once a signal says so and all is drained.
+pub(crate) fn run(path: &Path, log_level: Option<LogFilter>) -> Result<(), Failure> {
+    let config = Config::load(path)?;
+    logging::start(config.ops.log, log_level.as_ref().unwrap_or(&config.ops.log_level));
+    info!(version = env!("CARGO_PKG_VERSION"), configuration = %path.display(), "sidereal begins");
+    for warning in host::warnings(&config) {
+        warn!("{warning}");
+    }
+    // Before what takes time: a signal that comes meanwhile is heeded as soon as that is done.
+    let signals = Signals::catch().map_err(|error| Failure::Failed(format!("cannot catch signals: {error}")))?;
+    let state = StateDirectory::open(config.state.directory.as_path());
+    let _state = state.map_err(|invalid| Failure::Failed(format!("{}\n  help: {}", invalid.what, invalid.remedy)))?;
+    let control = ControlSocket::bind(config.ops.socket.as_path());
+    let control =
+        control.map_err(|error| Failure::Failed(format!("{error}\n  help: set `ops.socket` to another path")))?;
+    match config.mode {
+        Mode::Appliance => appliance::run(config, path, &control, &signals),
+        Mode::Single => single::run(config, path, &control, &signals),
+    }?;
+    info!("sidereal ends");
+    Ok(())
+}
+
+/// Keeps the program's memory from being paged out, if that is wanted.
+fn lock_memory(config: &Config) -> Result<(), Failure> {
+    if config.workers.lock_memory {
+        sidereal_cpu::lock_memory().map_err(|error| Failure::Failed(error.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Requests that are answered before something else gets its turn.
+const REQUESTS_PER_TURN: usize = 16;
+
+/// Answers who asks at the control socket.
+fn serve_control(control: &ControlSocket, board: &mut Board) {
+    for _ in 0..REQUESTS_PER_TURN {
+        match control.serve_once(|Request::Status| Reply::Status(Box::new(board.status()))) {
+            Ok(Served::Nothing) => return,
+            Ok(Served::Answered) => {}
+            Ok(Served::Unanswered(error)) => debug!(%error, "who asked at the control socket is gone"),
+            Err(error) => return warn!(%error, "the control socket cannot be read"),
+        }
+    }
+}

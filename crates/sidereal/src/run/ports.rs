@@ -1,0 +1,94 @@
+//! Ports, opened as the configuration says.
+
+use sidereal_cpu::LocalCounter;
+use sidereal_dataplane::Service;
+use sidereal_nic::Capabilities;
+use sidereal_nic_kernel::{Mode, UdpOptions, UdpPort, UdpRx, UdpTx};
+use std::num::NonZeroU16;
+
+use crate::command::Failure;
+use crate::config::{Config, KernelPort, Port, PortKind};
+
+#[cfg(feature = "dpdk")]
+pub(super) use self::dpdk::Environment;
+#[cfg(feature = "dpdk")]
+mod dpdk;
+
+/// A port that is open.
+pub(super) struct OpenPort {
+    pub(super) queues: Queues,
+    pub(super) capabilities: Capabilities,
+    /// Its Ethernet address, where it has one of its own.
+    pub(super) mac: Option<[u8; 6]>,
+    pub(super) link: Link,
+}
+
+/// The queues of a port, one pair for each worker.
+pub(super) enum Queues {
+    Kernel(Vec<(UdpRx, UdpTx)>),
+    #[cfg(feature = "dpdk")]
+    Dpdk(sidereal_nic_dpdk::Eal, Vec<(sidereal_nic_dpdk::DpdkRx, sidereal_nic_dpdk::DpdkTx)>),
+}
+
+/// Where a port's link is seen.
+pub(super) enum Link {
+    /// Nowhere: its sockets are on all interfaces.
+    None,
+    /// At an interface of the kernel.
+    Interface(String),
+    /// At the port itself.
+    #[cfg(feature = "dpdk")]
+    Monitor {
+        monitor: Box<sidereal_nic_dpdk::PortMonitor>,
+        /// Its Ethernet address when it was opened.
+        mac: [u8; 6],
+    },
+}
+
+/// Opens a port of the kernel.
+pub(super) fn open_kernel(config: &Config, port: &Port, kernel: &KernelPort, mode: Mode) -> Result<OpenPort, Failure> {
+    let number = |number: usize| u16::try_from(number).ok().and_then(NonZeroU16::new).unwrap_or(NonZeroU16::MIN);
+    let options = UdpOptions {
+        addresses: kernel.bind.clone(),
+        port: ntp_port(config),
+        interface: kernel.interface.as_ref().map(|interface| interface.as_str().to_owned()),
+        queues: number(port.queues),
+        mode,
+    };
+    let opened = UdpPort::open(&options).map_err(|error| {
+        let remedy = "stop what else serves there, or change `addresses` or `interface` of the port";
+        Failure::Failed(format!("port \"{}\": {error}\n  help: {remedy}", port.name))
+    })?;
+    let link = kernel.interface.as_ref().map_or(Link::None, |interface| Link::Interface(interface.as_str().to_owned()));
+    Ok(OpenPort { queues: Queues::Kernel(opened.queues), capabilities: opened.capabilities, mac: None, link })
+}
+
+/// What workers of `port` serve, and under which addresses.
+pub(super) fn service(config: &Config, port: &Port) -> Service {
+    let (addresses, vlans) = match &port.kind {
+        // The kernel knows its own addresses and VLANs.
+        PortKind::Kernel(_) => (Vec::new(), Vec::new()),
+        PortKind::Dpdk(dpdk) => (dpdk.addresses.iter().map(|net| net.addr()).collect(), dpdk.vlans.clone()),
+    };
+    Service { addresses, ntp_port: ntp_port(config), vlans }
+}
+
+/// Opens every port, those of DPDK by `counter`.
+pub(super) fn open_all(config: &Config, counter: LocalCounter) -> Result<Vec<OpenPort>, Failure> {
+    #[cfg(feature = "dpdk")]
+    let environment = Environment::start(config)?;
+    let open = |port: &Port| match &port.kind {
+        PortKind::Kernel(kernel) => open_kernel(config, port, kernel, Mode::Burst),
+        #[cfg(feature = "dpdk")]
+        PortKind::Dpdk(dpdk) => environment.open(port, dpdk, counter),
+        #[cfg(not(feature = "dpdk"))]
+        PortKind::Dpdk(_) => Err(Failure::Usage(format!("port \"{}\": DPDK is not part of this build", port.name))),
+    };
+    #[cfg(not(feature = "dpdk"))]
+    let _ = counter;
+    config.ports.iter().map(open).collect()
+}
+
+fn ntp_port(config: &Config) -> u16 {
+    u16::try_from(config.ntp_server.port.get()).unwrap_or(u16::MAX)
+}

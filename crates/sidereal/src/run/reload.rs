@@ -1,0 +1,133 @@
+//! A new configuration for a running program: what can change does, what cannot is named.
+
+use sidereal_engine::Event;
+use sidereal_ntp::Policy;
+use std::path::Path;
+use tracing::{error, info, warn};
+
+use super::clock::engine_config;
+use crate::config::Config;
+use crate::leap::Leap;
+use crate::policy::policy;
+
+/// What a reload brings.
+pub(super) struct Reload {
+    /// For the workers.
+    pub(super) policy: Policy,
+    /// For the engine.
+    pub(super) events: [Event; 2],
+    /// For `status`.
+    pub(super) leap: Leap,
+}
+
+/// Reads the file at `path` again and takes over into `running` what can change while it runs. Where the file is no good,
+/// nothing changes, and the log says why.
+pub(super) fn reload(running: &mut Config, path: &Path, ticks_per_second: u64) -> Option<Reload> {
+    let config = match Config::load(path) {
+        Ok(config) => config,
+        Err(error) => {
+            error!("nothing is changed, the configuration cannot be used:\n{error}");
+            return None;
+        }
+    };
+    let policy = match policy(&config, ticks_per_second) {
+        Ok(policy) => policy,
+        Err(error) => {
+            error!("nothing is changed: {error}\n  help: {}", error.remedy());
+            return None;
+        }
+    };
+    for key in needs_restart(running, &config) {
+        warn!("`{key}` has changed and needs a restart: the old value stays");
+    }
+    let leap = Leap::load(config.clock.leap_seconds.as_path());
+    leap.tell_problem();
+    let events = [Event::Configuration(engine_config(&config.clock)), Event::LeapTable(leap.table.clone())];
+    running.access = config.access;
+    running.keys = config.keys;
+    running.clock = config.clock;
+    running.ntp_server.interleaved = config.ntp_server.interleaved;
+    running.ntp_server.rate_limit = config.ntp_server.rate_limit;
+    info!(configuration = %path.display(), "reloaded");
+    Some(Reload { policy, events, leap })
+}
+
+/// The keys that differ and cannot change in a running program.
+fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
+    let prefixes = |config: &Config| config.ntp_server.rate_limit.as_ref().map(|limit| limit.prefixes);
+    [
+        ("mode", running.mode != new.mode),
+        ("port", running.ports != new.ports),
+        ("workers", running.workers != new.workers),
+        ("dpdk", running.dpdk != new.dpdk),
+        ("ntp.server.port", running.ntp_server.port != new.ntp_server.port),
+        (
+            "ntp.server.interleaved_clients",
+            running.ntp_server.interleaved_clients != new.ntp_server.interleaved_clients,
+        ),
+        (
+            "ntp.server.rate_limit.prefixes",
+            prefixes(running).zip(prefixes(new)).is_some_and(|(running, new)| running != new),
+        ),
+        ("ops", running.ops != new.ops),
+        ("state", running.state != new.state),
+    ]
+    .into_iter()
+    .filter_map(|(key, differs)| differs.then_some(key))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::DEFAULT;
+
+    const TICKS_PER_SECOND: u64 = 1_000_000_000;
+
+    fn parsed(text: &str) -> Config {
+        Config::parse(text, Path::new("F")).unwrap()
+    }
+
+    #[test]
+    fn what_needs_a_restart_is_named_and_nothing_else() {
+        let running = parsed(DEFAULT);
+        assert_eq!(needs_restart(&running, &running), Vec::<&str>::new());
+        for (from, to, keys) in [
+            ("mode = \"appliance\"", "mode = \"single\"", vec!["mode"]),
+            ("\"lan0\"", "\"lan1\"", vec!["port"]),
+            ("idle = \"spin\"", "idle = \"yield\"", vec!["workers"]),
+            ("memory_mib = 512", "memory_mib = 64", vec!["dpdk"]),
+            ("port = 123", "port = 1123", vec!["ntp.server.port"]),
+            ("= 262144", "= 1000", vec!["ntp.server.interleaved_clients"]),
+            ("log = \"human\"", "log = \"json\"", vec!["ops"]),
+            ("/var/lib/sidereal", "/var/lib/other", vec!["state"]),
+            ("stratum = 1\n", "stratum = 2\n", vec![]),
+            ("interleaved = true", "interleaved = false", vec![]),
+        ] {
+            assert!(DEFAULT.contains(from), "{from}");
+            assert_eq!(needs_restart(&running, &parsed(&DEFAULT.replacen(from, to, 1))), keys, "{to}");
+        }
+    }
+
+    #[test]
+    fn a_good_file_is_taken_over_and_a_bad_one_changes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sidereal.toml");
+        let state = format!("directory = \"{}/state\"", directory.path().display());
+        let text = DEFAULT.replace("directory = \"/var/lib/sidereal\"", &state);
+        let mut running = parsed(&text);
+        std::fs::write(&path, text.replace("stratum = 1\n", "stratum = 3\n")).unwrap();
+        let reloaded = reload(&mut running, &path, TICKS_PER_SECOND).unwrap();
+        assert_eq!(running.clock.stratum.get(), 3);
+        assert!(matches!(reloaded.events[0], Event::Configuration(config) if config.stratum.number() == 3));
+
+        std::fs::write(&path, text.replace("stratum = 1\n", "stratum = 30\n")).unwrap();
+        assert!(reload(&mut running, &path, TICKS_PER_SECOND).is_none());
+        let unkeepable = format!("{text}\n[ntp.server.rate_limit]\nrequests_per_second = 1000\n");
+        std::fs::write(&path, unkeepable).unwrap();
+        assert!(reload(&mut running, &path, 10).is_none(), "a counter of 10 Hz cannot tell 1000 requests apart");
+        assert_eq!(running.clock.stratum.get(), 3);
+        assert!(reload(&mut running, &path, TICKS_PER_SECOND).is_some());
+        assert!(running.ntp_server.rate_limit.is_some());
+    }
+}

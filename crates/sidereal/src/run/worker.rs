@@ -1,0 +1,74 @@
+//! Workers, made of their parts.
+
+use sidereal_cpu::LocalCounter;
+use sidereal_dataplane::{Judge, Parts, Service, SnapshotReader, Worker, WorkerCounters, WorkerLink, residence};
+use sidereal_nic::{RxQueue, TxQueue};
+use sidereal_ntp::{Policy, Server, ServerLimits};
+use sidereal_publish::TableWriter;
+use std::sync::Arc;
+
+use super::board::Board;
+use crate::command::Failure;
+use crate::config::Config;
+
+/// What all workers have in common.
+pub(super) struct Common<'a> {
+    pub(super) config: &'a Config,
+    pub(super) counter: LocalCounter,
+    pub(super) snapshot: SnapshotReader,
+    pub(super) policy: &'a TableWriter<Policy>,
+}
+
+/// How many prefixes a worker remembers where there is no rate limit at start: a reload may bring one.
+const RATE_LIMIT_PREFIXES: usize = 65_536;
+
+impl Common<'_> {
+    /// A worker for one queue of the port that the board was told of last.
+    pub(super) fn worker<R: RxQueue, T: TxQueue<R::Packet>>(
+        &self,
+        (rx, tx): (R, T),
+        service: Service,
+        link: Option<WorkerLink>,
+        (queue, core): (usize, Option<usize>),
+        board: &mut Board,
+    ) -> Result<Worker<R, T>, Failure> {
+        let counters = Arc::new(WorkerCounters::new());
+        let (residence, reader) = residence();
+        board.add_worker(queue, core, Arc::clone(&counters), reader);
+        Ok(Worker::new(Parts {
+            rx,
+            tx,
+            counter: self.counter,
+            snapshot: self.snapshot.clone(),
+            policy: self.policy.reader(),
+            judge: Judge::new(service, Server::new(&self.limits()?)),
+            counters,
+            residence,
+            link,
+        }))
+    }
+
+    fn limits(&self) -> Result<ServerLimits, Failure> {
+        let server = &self.config.ntp_server;
+        let random = || getrandom::u64().map_err(|error| Failure::Failed(format!("no random numbers: {error}")));
+        Ok(ServerLimits {
+            interleaved_clients: server.interleaved_clients.get() as usize,
+            rate_limit_prefixes: server
+                .rate_limit
+                .as_ref()
+                .map_or(RATE_LIMIT_PREFIXES, |limit| limit.prefixes.get() as usize),
+            secret: [random()?, random()?],
+        })
+    }
+}
+
+/// How fast `counter` counts, as the rate limit needs it.
+pub(super) fn ticks_per_second(counter: LocalCounter) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "`as` saturates; no counter is that fast"
+    )]
+    let hertz = counter.nominal_hertz() as u64;
+    hertz
+}

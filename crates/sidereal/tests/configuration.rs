@@ -1,0 +1,283 @@
+//! Every message about a bad configuration, and the configurations that are good.
+#![expect(clippy::unwrap_used, reason = "a test says no by panicking")]
+
+use proptest::prelude::*;
+use sidereal::config::{Backend, Config, DEFAULT, Document, PortKind, schema};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+const KERNEL: &str = "[[port]]\nname = 'a'\nbackend = 'kernel'\naddresses = ['::']\n";
+const DPDK: &str = "[[port]]\nname = 'b'\nbackend = 'dpdk'\ndevice = 'net_null0'\naddresses = ['10.0.0.1/24']\n";
+
+/// Configurations, and all that is said about them: `FILE:LINE:COLUMN: what`, and the remedy.
+fn bad() -> Vec<(String, Vec<&'static str>)> {
+    let kernel = |more: &str| format!("{KERNEL}{more}");
+    let dpdk = |more: &str| format!("{DPDK}{more}");
+    vec![
+        // Syntax and types.
+        (
+            "mode = ".into(),
+            vec!["F:1:8: string values must be quoted, expected literal string", "the file must be TOML"],
+        ),
+        ("mode = 3".into(), vec!["F:1:8: wanted string or table", "write a value of the right type"]),
+        ("a = 1\na = 2".into(), vec!["F:2:1: duplicate key", "keep one of them"]),
+        (
+            kernel("queues = 'x'"),
+            vec![
+                "F:5:10: invalid type: string \"x\", expected a whole number from 1 to 64",
+                "write a value of the right type; `sidereal config schema` describes every key",
+            ],
+        ),
+        // Unknown and missing keys.
+        ("[[prot]]".into(), vec!["F:1:3: unknown field `prot`", "did you mean `port`?"]),
+        (kernel("adresses = []"), vec!["F:5:1: unknown field `adresses`", "did you mean `addresses`?"]),
+        (
+            "[clock]\nxyzxyzxyz = 1".into(),
+            vec!["F:2:1: unknown field `xyzxyzxyz`", "remove it; what may stand here is reference,"],
+        ),
+        (
+            "[[port]]\nname = 'a'\nbackend = 'kernel'".into(),
+            vec!["F:1:1: missing field `addresses`", "add `addresses = ...`"],
+        ),
+        ("mode = 'singel'".into(), vec!["F:1:8: unknown variant `singel`", "did you mean \"single\"?"]),
+        ("mode = 'cluster'".into(), vec!["F:1:8: unknown variant `cluster`", "write one of \"appliance\", \"single\""]),
+        // Values.
+        ("[clock]\nstratum = 16".into(), vec!["F:2:11: 16 is out of range", "write a whole number from 1 to 15"]),
+        ("[clock]\nstratum = 0".into(), vec!["F:2:11: 0 is out of range", "from 1 to 15"]),
+        (
+            "[clock]\nreference_id = 'LOCAL'".into(),
+            vec!["F:2:16: \"LOCAL\" is not a reference identifier", "1 to 4 ASCII"],
+        ),
+        ("[clock]\nroot_delay = '10'".into(), vec!["F:2:14: \"10\" is not a length of time", "a number and its unit"]),
+        ("[clock]\nleap_seconds = 'x'".into(), vec!["F:2:16: \"x\" is not an absolute path", "from `/` on"]),
+        ("[ntp.server]\nport = 0".into(), vec!["F:2:8: 0 is out of range", "from 1 to 65535"]),
+        ("[ntp.server.rate_limit]\nrequests_per_second = 0".into(), vec!["F:2:23: 0 is out of range", "from 1 to"]),
+        ("[ntp.server.rate_limit]\nipv4_prefix = 33".into(), vec!["F:2:15: 33 is out of range", "from 1 to 32"]),
+        ("[workers]\nreal_time = true".into(), vec!["F:2:13: true says no priority", "write false, or a priority"]),
+        ("[workers]\nreal_time = 100".into(), vec!["F:2:13: 100 is out of range", "write false, or a priority"]),
+        ("[workers]\nreal_time = 'x'".into(), vec!["F:2:13: invalid type: string \"x\", expected false or a priority"]),
+        (
+            "[ops]\nlog_level = 'verbose'".into(),
+            vec!["F:2:13: \"verbose\" is not a log level", "write one of \"error\""],
+        ),
+        (format!("[ops]\nsocket = '/{}'", "x".repeat(80)), vec!["F:2:10: \"/xxx", "has 81 bytes", "at most 80 bytes"]),
+        ("[ops]\nsocket = 'x'".into(), vec!["F:2:10: \"x\" is not an absolute path"]),
+        ("[[port]]\nname = 'a b'".into(), vec!["F:2:8: \"a b\" is not a port name", "1 to 12 letters"]),
+        (
+            kernel("interface = 'abcdefghijklmnop'"),
+            vec!["F:5:13: \"abcdefghijklmnop\" is not the name of a network interface", "`ip link`"],
+        ),
+        (kernel("cores = [\n  1,\n  5000]\nqueues = 2"), vec!["F:7:3: 5000 is out of range", "from 0 to 1023"]),
+        (
+            "[[port]]\nname = 'a'\nbackend = 'kernel'\naddresses = ['::',\n   'here']".into(),
+            vec!["F:5:4: \"here\" is not an IP address", "\"10.77.0.1/24\""],
+        ),
+        ("[[access]]\nprefix = '10.0.0.0/33'".into(), vec!["F:2:10: \"10.0.0.0/33\" is not a range of addresses"]),
+        (
+            "[[access]]\nprefix = '10.0.0.1/8'".into(),
+            vec![
+                "F:2:10: \"10.0.0.1/8\" has address bits behind its prefix length",
+                "write \"10.0.0.0/8\" for the network, \"10.0.0.1\" for the one address",
+            ],
+        ),
+        (dpdk("vlans = [4095]"), vec!["F:6:10: 4095 is out of range", "from 1 to 4094"]),
+        // What one value says about another.
+        ("".into(), vec!["F: there is no port", "add a [[port]]"]),
+        (kernel(KERNEL), vec!["F:6:8: a port called \"a\" stands above", "F:8:14: \"::\" stands above already"]),
+        (kernel("queues = 2\ncores = [1]"), vec!["F:6:9: 1 core for 2 queues", "one core per queue"]),
+        (kernel("cores = [1, 2]"), vec!["F:5:9: 2 cores for 1 queue"]),
+        (
+            kernel("queues = 2\ncores = [1,\n 1]"),
+            vec!["F:7:2: core 1 already has a worker of port \"a\"", "a core of its own"],
+        ),
+        (format!("{KERNEL}cores = [3]\n{DPDK}cores = [3]"), vec!["F:11:10: core 3 already has a worker of port \"a\""]),
+        (format!("mode = 'single'\n{DPDK}"), vec!["F:4:11: \"dpdk\" needs more threads", "backend = \"kernel\""]),
+        (format!("mode = 'single'\n{KERNEL}queues = 2"), vec!["F:6:10: 2 queues need more threads", "write 1,"]),
+        (
+            format!("mode = 'single'\n{KERNEL}cores = [1]"),
+            vec!["F:6:9: mode = \"single\" has no worker to pin", "taskset"],
+        ),
+        (kernel("tap = 'sd-a'"), vec!["F:5:7: `tap` is for DPDK ports", "remove it"]),
+        (kernel("device = 'eth0'"), vec!["F:5:10: `device` is for DPDK ports", "`interface`"]),
+        (kernel("mtu = 1500"), vec!["F:5:7: `mtu` is for DPDK ports"]),
+        (kernel("vlans = [5]"), vec!["F:5:9: `vlans` is for DPDK ports"]),
+        (KERNEL.replace("['::']", "[]"), vec!["F:4:13: a kernel port without an address", "[\"0.0.0.0\", \"::\"]"]),
+        (
+            KERNEL.replace("::", "10.0.0.1/24"),
+            vec!["F:4:14: \"10.0.0.1/24\" has the length of a prefix", "write \"10.0.0.1\""],
+        ),
+        (KERNEL.replace("::", "224.0.1.1"), vec!["F:4:14: \"224.0.1.1\" is a group"]),
+        (dpdk("interface = 'eth0'"), vec!["F:6:13: a DPDK port has no kernel interface", "remove it"]),
+        (dpdk("mtu = 1000").replace("10.0.0.1/24", "fd77::1/64"), vec!["F:6:7: 1000 is too small", "at least 1280"]),
+        (DPDK.replace("'10.0.0.1/24'", ""), vec!["F:5:13: a DPDK port without an address"]),
+        (DPDK.replace("/24", ""), vec!["F:5:14: \"10.0.0.1\" lacks the length of its prefix", "write \"10.0.0.1/24\""]),
+        (DPDK.replace("10.0.0.1", "0.0.0.0"), vec!["F:5:14: \"0.0.0.0/24\" is not an address that a host can have"]),
+        (DPDK.replace("device = 'net_null0'\n", ""), vec!["F:1:1: a DPDK port needs a device", "a PCI address"]),
+        (DPDK.replace("net_null0", " "), vec!["F:4:10: a DPDK port needs a device"]),
+        (
+            format!("{DPDK}{}", DPDK.replace("'b'", "'c'").replace(".1/", ".2/")),
+            vec!["F:9:10: another port has the device \"net_null0\""],
+        ),
+        (
+            format!("{DPDK}{}tap = 'sd-b'", DPDK.replace("'b'", "'c'").replace(".1/", ".2/").replace("null0", "null1")),
+            vec!["F:11:7: another port has the TAP interface \"sd-b\""],
+        ),
+        (
+            kernel("[[ntp.source]]\naddress = 'time.example'"),
+            vec!["F:5:1: this release serves time and does not follow sources", "remove every [[ntp.source]]"],
+        ),
+        (
+            kernel("[ptp]\ndomain = 0"),
+            vec!["F:5:1: this release serves NTP and has no PTP instance", "remove the table [ptp]"],
+        ),
+        (kernel("[clock]\nsteer = 'on'"), vec!["F:6:9: \"on\" cannot be done", "write \"dry\" or \"off\""]),
+        (kernel("[clock]\nroot_delay = '1day'"), vec!["F:6:14: \"1day\" is too long", "less than 65535 s"]),
+        (kernel("[clock]\nroot_dispersion = '1day'"), vec!["F:6:19: \"1day\" is too long"]),
+        (
+            kernel("[[access]]\nprefix = '10.0.0.0/8'\naction = 'allow'\nrequire_key = true"),
+            vec!["F:8:15: a key is required and no key is known", "add [keys]"],
+        ),
+        (
+            kernel("[[access]]\nprefix = '::/0'\naction = 'allow'\n[[access]]\nprefix = '::/0'\naction = 'drop'"),
+            vec!["F:9:10: \"::/0\" is already in an earlier [[access]]", "keep one of them"],
+        ),
+    ]
+}
+
+#[test]
+fn each_fault_is_told_with_its_place_and_its_remedy() {
+    for (text, expected) in bad() {
+        let error = Config::parse(&text, Path::new("F")).expect_err(&text).to_string();
+        for part in expected {
+            assert!(error.contains(part), "{text}\n---\n{error}\n--- lacks\n{part}");
+        }
+        assert!(error.lines().count().is_multiple_of(2) && error.contains("\n  help: "), "{error}");
+    }
+}
+
+#[test]
+#[cfg(feature = "dpdk")]
+fn a_device_that_dpdk_cannot_have_is_told() {
+    for device in ["eth0", "0000:zz:00.0"] {
+        let error = Config::parse(&DPDK.replace("net_null0", device), Path::new("F")).unwrap_err().to_string();
+        assert!(error.starts_with("F:4:10: ") && error.contains(device), "{error}");
+        assert!(error.contains("help: write a PCI address"), "{error}");
+    }
+}
+
+#[test]
+fn all_faults_of_a_file_are_told_in_its_order() {
+    let text = format!("mode = 'single'\n{KERNEL}queues = 2\ntap = 'x'\n[clock]\nsteer = 'on'");
+    let error = Config::parse(&text, Path::new("F")).unwrap_err();
+    let lines: Vec<_> = error.problems().iter().filter_map(|problem| Some(problem.position?.line)).collect();
+    assert_eq!(lines, [6, 7, 9]);
+}
+
+#[test]
+fn the_default_file_says_what_holds_without_it() {
+    let written: Document = toml::from_str(DEFAULT).unwrap();
+    let port = &written.port[0];
+    let implied = format!("[[port]]\nname = '{}'\nbackend = 'kernel'\naddresses = ['0.0.0.0', '::']", port.name);
+    assert_eq!(written, toml::from_str(&implied).unwrap());
+    assert_eq!(port.backend, Backend::Kernel);
+    Config::parse(DEFAULT, Path::new("default.toml")).unwrap();
+}
+
+#[test]
+fn what_the_default_file_has_in_comments_is_right_too() {
+    let uncommented: String = DEFAULT
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(code) if code.starts_with('[') || code.split_whitespace().nth(1) == Some("=") => code,
+            _ => line,
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let config = Config::parse(&uncommented, Path::new("default.toml"));
+    if cfg!(feature = "dpdk") {
+        let config = config.unwrap();
+        assert!(config.ntp_server.rate_limit.is_some() && config.keys.is_some() && config.access.len() == 1);
+        assert!(matches!(&config.ports[1].kind, PortKind::Dpdk(port) if port.addresses.len() == 2));
+    } else {
+        assert!(config.unwrap_err().to_string().contains("\"dpdk\" is not part of this build"));
+    }
+}
+
+#[test]
+fn the_schema_describes_every_key_of_the_default_file() {
+    let schema = serde_json::to_value(schema()).unwrap();
+    assert!(!schema.to_string().contains("null"), "TOML has no null");
+    let defaults: serde_json::Value = serde_json::to_value(toml::from_str::<toml::Value>(DEFAULT).unwrap()).unwrap();
+    described(&schema, &schema, &defaults, "");
+}
+
+/// Follows `value` through the schema: every key must be a described property.
+fn described(root: &serde_json::Value, schema: &serde_json::Value, value: &serde_json::Value, path: &str) {
+    let resolved = match schema["$ref"].as_str() {
+        Some(reference) => root.pointer(reference.trim_start_matches('#')).unwrap(),
+        None => schema,
+    };
+    match value {
+        serde_json::Value::Object(table) => {
+            assert_eq!(resolved["additionalProperties"], false, "{path}");
+            for (key, value) in table {
+                let property = &resolved["properties"][key];
+                let path = format!("{path}.{key}");
+                assert!(property["description"].as_str().is_some_and(|text| text.len() > 3), "{path}: {property}");
+                described(root, property, value, &path);
+            }
+        }
+        serde_json::Value::Array(elements) => {
+            for element in elements {
+                described(root, &resolved["items"], element, path);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn files_are_read_and_secrets_must_be_private() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sidereal.toml");
+    let keys = directory.path().join("keys");
+    let missing = Config::load(&path).unwrap_err().to_string();
+    assert!(missing.contains("sidereal.toml: cannot be read: No such file"), "{missing}");
+
+    let state = directory.path().join("state");
+    let text = format!("{KERNEL}[keys]\nfile = '{}'\n[state]\ndirectory = '{}'\n", keys.display(), state.display());
+    fs::write(&path, &text).unwrap();
+    fs::write(&keys, "1 SHA1 HEX:00").unwrap();
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o644)).unwrap();
+    let open = Config::load(&path).unwrap_err().to_string();
+    assert!(open.contains("sidereal.toml:6:8: \"") && open.contains("is open to others (mode 644)"), "{open}");
+    assert!(open.contains(&format!("help: chmod 600 {}", keys.display())), "{open}");
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).unwrap();
+    Config::load(&path).unwrap();
+
+    fs::create_dir(&state).unwrap();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o755)).unwrap();
+    let open = Config::load(&path).unwrap_err().to_string();
+    assert!(open.contains("sidereal.toml:8:13: ") && open.contains("help: chmod 700"), "{open}");
+
+    fs::write(&path, b"mode = 'single'\n# \xff").unwrap();
+    assert!(Config::load(&path).unwrap_err().to_string().contains("sidereal.toml:2:3: a byte that is not UTF-8"));
+    fs::write(&path, "#".repeat((1 << 20) + 1)).unwrap();
+    assert!(Config::load(&path).unwrap_err().to_string().contains("has 1048577 bytes and cannot be a configuration"));
+}
+
+proptest! {
+    /// Whatever is done to a good file, parsing ends in a configuration or in an error that has a remedy.
+    #[test]
+    fn a_damaged_file_is_refused_in_words(at in 0..DEFAULT.len(), len in 0..40usize, junk in ".{0,12}") {
+        let mut text: Vec<char> = DEFAULT.chars().collect();
+        let end = (at + len).min(text.len());
+        text.splice(at.min(end)..end, junk.chars());
+        let text: String = text.into_iter().collect();
+        if let Err(error) = Config::parse(&text, Path::new("F")) {
+            prop_assert!(!error.problems().is_empty());
+            prop_assert!(error.problems().iter().all(|problem| !problem.invalid.remedy.is_empty()));
+        }
+    }
+}
