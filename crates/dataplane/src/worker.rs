@@ -243,27 +243,32 @@ impl Clock {
 }
 
 /// How long a packet of a burst takes from being found to being handed over, learned from the bursts before: T3 is written
-/// before the burst leaves, and this is when it will.
+/// before the burst leaves, and this is when it will. A T3 that is too early is covered by the client's delay, one that is
+/// too late by nothing, so the estimate follows quick bursts at once and slow ones hesitantly.
 #[derive(Debug, Default)]
 struct Pace {
-    /// Ticks per packet, times [`Self::SCALE`]; a running mean over about eight bursts.
+    /// Ticks per packet, times [`Self::SCALE`].
     scaled: u64,
 }
 
 impl Pace {
     const SCALE: u64 = 256;
+    /// The part of a slower burst's excess that is believed.
+    const HESITATION: u64 = 256;
     /// A burst that took longer was interrupted: the next will not be.
     const MOST_TICKS: u64 = 1 << 20;
 
+    #[inline]
     fn leaving(&self, found: Ticks, packets: usize) -> Ticks {
         Ticks(found.0.wrapping_add(self.scaled * packets as u64 / Self::SCALE))
     }
 
+    #[inline]
     fn learn(&mut self, found: Ticks, left: Ticks, packets: usize) {
         let taken = left.0.wrapping_sub(found.0);
         if taken < Self::MOST_TICKS && packets > 0 {
             let scaled = taken * Self::SCALE / packets as u64;
-            self.scaled = self.scaled - self.scaled / 8 + scaled / 8;
+            self.scaled = scaled.min(self.scaled + scaled.saturating_sub(self.scaled) / Self::HESITATION);
         }
     }
 }

@@ -137,7 +137,7 @@ fn a_reply_is_never_answered() {
     // Play it back as if another server had sent it.
     let headers = sidereal_wire::classify(&reply).expect("a UDP frame");
     let len = headers.payload().len();
-    sidereal_wire::turn_around(&mut reply, &headers, len);
+    assert_eq!(sidereal_wire::turn_around(&mut reply, &headers, len), reply.len());
     assert_eq!(rig.ask(&reply), None);
     assert_eq!(drops(&rig), [("ntp_response", 1)]);
 }

@@ -264,3 +264,38 @@ impl Filter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Filter, LinkName, PacketError, PacketSocket};
+
+    #[test]
+    fn an_interface_that_is_not_there_is_named() {
+        for name in ["", "no-such-link", "far-too-long-for-an-interface", "zero\0byte"] {
+            let error = PacketSocket::open(name, Filter::UdpOverIpv4 { source_port: 123 }).unwrap_err();
+            assert!(matches!(error, PacketError::NoSuchInterface(named) if named == name));
+        }
+    }
+
+    #[test]
+    fn loopback_is_not_ethernet() {
+        match PacketSocket::open("lo", Filter::UdpOverIpv6 { source_port: 123 }) {
+            Err(PacketError::NotEthernet(name)) => assert_eq!(name, "lo"),
+            // Without the privilege nothing more is found out.
+            other => assert!(matches!(other, Err(PacketError::Permission)), "{other:?}"),
+        }
+    }
+
+    #[test]
+    fn link_names_are_laid_out_as_the_kernel_reads_them() {
+        let name = LinkName::new(0x86dd, 7);
+        assert_eq!(name.0[..2], 17_u16.to_ne_bytes());
+        assert_eq!(name.0[2..4], [0x86, 0xdd]);
+        assert_eq!(name.0[4..8], 7_u32.to_ne_bytes());
+        assert_eq!(name.mac(), None);
+        let mut ethernet = name;
+        ethernet.0[8..10].copy_from_slice(&1_u16.to_ne_bytes());
+        ethernet.0[11..18].copy_from_slice(&[6, 2, 0, 0, 0, 0x77, 1]);
+        assert_eq!(ethernet.mac(), Some([2, 0, 0, 0, 0x77, 1]));
+    }
+}

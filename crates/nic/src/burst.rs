@@ -107,8 +107,8 @@ pub trait RxQueue {
         std::thread::sleep(at_most);
     }
 
-    /// Packets lost before they came here, since the queue was opened: no buffer, full ring. Asked once per burst, so it
-    /// only reads what the queue has counted.
+    /// Packets lost before they came here, since the queue was opened: no buffer, full ring. Asked only when somebody reads the
+    /// statistics, as it may cost a system call.
     fn missed(&mut self) -> u64;
 }
 

@@ -101,6 +101,7 @@ impl InterleavedTable {
 
     /// Records a request with the receive timestamp `receive` of the client with this hash, and forgets the pair that
     /// `origin` belongs to: no pair is used twice.
+    #[inline(never)]
     pub(crate) fn record(&mut self, client: u64, origin: NtpTimestamp, receive: NtpTimestamp) -> Option<Recorded> {
         let (index, tag) = index_and_tag(client, self.mask);
         let set = self.sets.get_mut(index)?;

@@ -131,27 +131,45 @@ impl RateTable {
         Self { sets: vec![Set::default(); sets].into_boxed_slice(), mask: sets - 1 }
     }
 
-    /// Takes a request of `client` at `now` out of its bucket.
-    #[inline]
-    pub(crate) fn take(&mut self, client: u128, now: Ticks, limit: &RateLimit, hasher: &AddressHasher) -> RateVerdict {
-        let prefix = client & if is_ipv4(client) { limit.ipv4_mask } else { limit.ipv6_mask };
-        let (index, tag) = index_and_tag(hasher.hash(prefix), self.mask);
-        let Some(set) = self.sets.get_mut(index) else { return RateVerdict::Pass };
-        let way = set.tags.iter().position(|known| *known == tag).unwrap_or_else(|| set.evict(tag, now));
-        let (Some(full_at), Some(kissed)) = (set.full_at.get_mut(way), set.kissed.get_mut(way)) else {
-            return RateVerdict::Pass;
-        };
+    /// Takes a request of `client` at `now` out of its bucket, if that holds one: else nothing is done.
+    pub(crate) fn passes(&mut self, client: u128, now: Ticks, limit: &RateLimit, hasher: &AddressHasher) -> bool {
+        let Some((full_at, _)) = self.bucket(client, now, limit, hasher) else { return true };
         let debt = ahead(*full_at, now);
-        if debt <= limit.tolerance {
+        let passes = debt <= limit.tolerance;
+        if passes {
             *full_at = now.0.wrapping_add(debt).wrapping_add(limit.interval);
+        }
+        passes
+    }
+
+    /// Takes a request of `client` at `now` out of its bucket, and says what becomes of one that the bucket does not hold.
+    pub(crate) fn take(&mut self, client: u128, now: Ticks, limit: &RateLimit, hasher: &AddressHasher) -> RateVerdict {
+        if self.passes(client, now, limit, hasher) {
             return RateVerdict::Pass;
         }
+        let Some((_, kissed)) = self.bucket(client, now, limit, hasher) else { return RateVerdict::Drop };
         if !limit.kiss_of_death {
             return RateVerdict::Drop;
         }
         #[expect(clippy::cast_possible_truncation, reason = "only this second and the one before it are told apart")]
         let second = (now.0.checked_div(limit.ticks_per_second).unwrap_or(0) as u32).wrapping_add(1);
         if core::mem::replace(kissed, second) == second { RateVerdict::Drop } else { RateVerdict::Kiss }
+    }
+
+    /// The bucket of `client`'s prefix: when it is full, and when the prefix was last told.
+    #[inline]
+    fn bucket(
+        &mut self,
+        client: u128,
+        now: Ticks,
+        limit: &RateLimit,
+        hasher: &AddressHasher,
+    ) -> Option<(&mut u64, &mut u32)> {
+        let prefix = client & if is_ipv4(client) { limit.ipv4_mask } else { limit.ipv6_mask };
+        let (index, tag) = index_and_tag(hasher.hash(prefix), self.mask);
+        let set = self.sets.get_mut(index)?;
+        let way = set.tags.iter().position(|known| *known == tag).unwrap_or_else(|| set.evict(tag, now));
+        set.full_at.get_mut(way).zip(set.kissed.get_mut(way))
     }
 }
 

@@ -99,15 +99,33 @@ impl Server {
         policy: &Policy,
     ) -> Answer {
         let Some(request) = buffer.get_mut(..len) else { return Answer::Drop(DropReason::TooLong) };
-        // Most requests need none of the checks; they are worth a way of their own.
-        if let Ok(header) = <&mut [u8; HEADER_LEN]>::try_from(&mut *request)
-            && is_plain(header)
-            && policy.is_open()
+        if let Ok(header) = (&mut *request).try_into()
+            && let Some((kind, token)) = self.answer_plain(header, arrival, moment, policy)
         {
-            let (kind, token) = self.serve(header, Mode::Server, None, arrival, moment, policy);
             return Answer::Reply { len: HEADER_LEN, kind, token };
         }
         self.judge(request, arrival, moment, policy).unwrap_or_else(Answer::Drop)
+    }
+
+    /// The reply, as long as its request, to one that needs no closer look by [`Self::answer`], as most do not: nothing but a
+    /// client's header, no rules of access, and within the rate limit. `None` says that nothing has been done.
+    #[inline(always)]
+    pub fn answer_plain(
+        &mut self,
+        request: &mut [u8; HEADER_LEN],
+        arrival: &Arrival,
+        moment: &Moment,
+        policy: &Policy,
+    ) -> Option<(ReplyKind, Option<TxToken>)> {
+        if !is_plain(request) || !policy.access.is_empty() {
+            return None;
+        }
+        if let Some(limit) = &policy.rate_limit
+            && !self.rates.passes(address_bits(arrival.client), arrival.ticks, limit, &self.hasher)
+        {
+            return None;
+        }
+        Some(self.serve(request, Mode::Server, None, arrival, moment, policy))
     }
 
     /// What became of the TX stamp of an earlier reply: `at` is when it left, `None` where nobody knows. A token whose
@@ -119,7 +137,6 @@ impl Server {
     }
 
     /// All the checks, and then the reply.
-    #[inline(never)]
     fn judge(
         &mut self,
         request: &mut [u8],
@@ -166,7 +183,7 @@ impl Server {
 
     /// Writes the header of a reply that tells the time over that of the request; interleaved (RFC 9769 §2) where the
     /// client asks for it and the time is known that it asks for.
-    #[inline]
+    #[inline(always)]
     fn serve(
         &mut self,
         header: &mut [u8; HEADER_LEN],
@@ -207,14 +224,6 @@ impl Server {
     }
 }
 
-impl Policy {
-    /// Whether it lets every plain request pass without a look at the client.
-    #[inline]
-    fn is_open(&self) -> bool {
-        self.access.is_empty() && self.rate_limit.is_none()
-    }
-}
-
 /// The three timestamps of a reply.
 struct Times {
     origin: NtpTimestamp,
@@ -222,11 +231,11 @@ struct Times {
     transmit: NtpTimestamp,
 }
 
-/// Whether a request of nothing but this header is a client's, in a version that is spoken here.
+/// Whether a request of nothing but this header is a client's, in a version that is spoken here: whether its first byte,
+/// the leap indicator aside, is one of four.
 #[inline]
 const fn is_plain(header: &[u8; HEADER_LEN]) -> bool {
-    let header = Header::of_array(header);
-    header.version().is_some() && matches!(header.mode(), Mode::Client)
+    matches!(header[0] & 0b00_111_111, 0b001_011 | 0b010_011 | 0b011_011 | 0b100_011)
 }
 
 /// The mode of the reply to a request of this version and mode. Responses are never answered, so that no two servers can

@@ -65,8 +65,8 @@ impl UdpFrame {
         writer.put(&self.source.port().to_be_bytes())?;
         writer.put(&self.destination.port().to_be_bytes())?;
         writer.put(&udp_length.to_be_bytes())?;
-        let addresses = Sum::ZERO.add_bytes(writer.written(start - addresses)?.get(..addresses)?);
-        writer.put(&udp_checksum(addresses, [self.source.port(), self.destination.port()], udp_length, payload))?;
+        let addresses = Sum::ZERO.add_bytes(writer.written(start - addresses)?.get(..addresses + 4)?);
+        writer.put(&udp_checksum(addresses, udp_length, payload))?;
         writer.put(payload)?;
         Some(writer.at)
     }

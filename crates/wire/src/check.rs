@@ -3,10 +3,7 @@
 use core::net::IpAddr;
 
 use crate::checksum::Sum;
-use crate::{
-    ETHERNET_HEADER, Fault, Headers, IPV4_HEADER, IPV6_HEADER, PROTOCOL_UDP, UDP_HEADER, UDP_OVER_IPV4, UDP_OVER_IPV6,
-    eight, field, four,
-};
+use crate::{Fault, Headers, IPV4_HEADER, IPV6_HEADER, PROTOCOL_UDP, UDP_HEADER, eight, field, four};
 
 /// What is known about the checksums of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,96 +22,72 @@ pub enum Checksums {
 ///
 /// # Errors
 /// The first [`Fault`] in the order in which they are declared.
-#[inline(always)]
 pub fn check(frame: &[u8], headers: &Headers, checksums: Checksums) -> Result<(), Fault> {
     if let Some(fault) = headers.fault {
         return Err(fault);
     }
-    // At the usual places all offsets are constants, and with them the bounds checks are gone.
-    match (usize::from(headers.network), usize::from(headers.transport)) {
-        (ETHERNET_HEADER, UDP_OVER_IPV4) => checksums_at(ETHERNET_HEADER, UDP_OVER_IPV4, frame, headers, checksums),
-        (ETHERNET_HEADER, UDP_OVER_IPV6) => checksums_at(ETHERNET_HEADER, UDP_OVER_IPV6, frame, headers, checksums),
-        (network, transport) => checksums_anywhere(network, transport, frame, *headers, checksums),
-    }
-}
-
-/// The headers come by value here, for a reference would force those of plain frames out of registers too.
-#[cold]
-#[inline(never)]
-fn checksums_anywhere(
-    network: usize,
-    transport: usize,
-    frame: &[u8],
-    headers: Headers,
-    checksums: Checksums,
-) -> Result<(), Fault> {
-    checksums_at(network, transport, frame, &headers, checksums)
-}
-
-#[inline(always)]
-fn checksums_at(
-    network: usize,
-    transport: usize,
-    frame: &[u8],
-    headers: &Headers,
-    checksums: Checksums,
-) -> Result<(), Fault> {
     let frame = frame.get(..headers.payload().end).ok_or(Fault::TruncatedFrame)?;
-    let (packet, datagram) = frame.split_at_checked(transport).ok_or(Fault::TruncatedFrame)?;
-    let packet = packet.get(network..).ok_or(Fault::TruncatedFrame)?;
+    let (packet, datagram) = frame.split_at_checked(headers.transport.into()).ok_or(Fault::TruncatedFrame)?;
+    let packet = packet.get(usize::from(headers.network)..).ok_or(Fault::TruncatedFrame)?;
     let (header, payload) = datagram.split_first_chunk().ok_or(Fault::TruncatedFrame)?;
-    let datagram = Datagram { header, payload };
     match headers.source {
-        IpAddr::V4(_) => ipv4_checksums(packet, &datagram, checksums),
-        IpAddr::V6(_) => ipv6_checksum(packet, &datagram, checksums),
+        IpAddr::V4(_) => ipv4(packet.first_chunk().ok_or(Fault::TruncatedFrame)?, header, payload, checksums),
+        IpAddr::V6(_) => ipv6(packet.first_chunk().ok_or(Fault::TruncatedFrame)?, header, payload, checksums),
     }
 }
 
+/// Checks the checksums of a datagram in an IPv4 packet without options.
 #[inline(always)]
-fn ipv4_checksums(packet: &[u8], datagram: &Datagram<'_>, checksums: Checksums) -> Result<(), Fault> {
+pub(crate) fn ipv4(
+    header: &[u8; IPV4_HEADER],
+    udp: &[u8; UDP_HEADER],
+    payload: &[u8],
+    checksums: Checksums,
+) -> Result<(), Fault> {
     if checksums == Checksums::AlreadyGood {
         return Ok(());
     }
-    let header: &[u8; IPV4_HEADER] = packet.first_chunk().ok_or(Fault::TruncatedFrame)?;
-    let addresses = Sum::ZERO.add_four(four(header, 12)).add_four(four(header, 16));
-    if addresses.add_four(four(header, 0)).add_four(four(header, 4)).add_four(four(header, 8)).fold() != 0xffff {
+    if !Sum::ZERO.add_four(four(header, 16)).add_eight(eight(header, 0)).add_eight(eight(header, 8)).is_right() {
         return Err(Fault::Ipv4HeaderChecksum);
     }
-    if datagram.checksum() == 0 || datagram.is_right(addresses) { Ok(()) } else { Err(Fault::UdpChecksum) }
+    let addresses = Sum::ZERO.add_four(four(header, 12)).add_four(four(header, 16));
+    if datagram(addresses, udp, payload).is_right() { Ok(()) } else { without_checksum(udp) }
 }
 
+/// Checks the checksum of a datagram in an IPv6 packet.
 #[inline(always)]
-fn ipv6_checksum(packet: &[u8], datagram: &Datagram<'_>, checksums: Checksums) -> Result<(), Fault> {
-    if datagram.checksum() == 0 {
+pub(crate) fn ipv6(
+    header: &[u8; IPV6_HEADER],
+    udp: &[u8; UDP_HEADER],
+    payload: &[u8],
+    checksums: Checksums,
+) -> Result<(), Fault> {
+    if has_no_checksum(udp) {
         return Err(Fault::MissingUdpChecksum);
     }
     if checksums == Checksums::AlreadyGood {
         return Ok(());
     }
-    let header: &[u8; IPV6_HEADER] = packet.first_chunk().ok_or(Fault::TruncatedFrame)?;
     let source = Sum::ZERO.add_eight(eight(header, 8)).add_eight(eight(header, 16));
     let addresses = source.add_eight(eight(header, 24)).add_eight(eight(header, 32));
-    if datagram.is_right(addresses) { Ok(()) } else { Err(Fault::UdpChecksum) }
+    if datagram(addresses, udp, payload).is_right() { Ok(()) } else { Err(Fault::UdpChecksum) }
 }
 
-/// A UDP header and its payload.
-struct Datagram<'a> {
-    header: &'a [u8; UDP_HEADER],
-    payload: &'a [u8],
+/// Over IPv4 a datagram may do without. Nearly none does, so that this is asked last and out of the way.
+#[cold]
+#[inline(never)]
+const fn without_checksum(udp: &[u8; UDP_HEADER]) -> Result<(), Fault> {
+    if has_no_checksum(udp) { Ok(()) } else { Err(Fault::UdpChecksum) }
 }
 
-impl Datagram<'_> {
-    #[inline]
-    const fn checksum(&self) -> u16 {
-        field(self.header, 6)
-    }
+const fn has_no_checksum(udp: &[u8; UDP_HEADER]) -> bool {
+    field(udp, 6) == 0
+}
 
-    /// Whether the sum over pseudo header and datagram is that of a right checksum.
-    #[inline(always)]
-    fn is_right(&self, addresses: Sum) -> bool {
-        let sum = pseudo_header(addresses, field(self.header, 4)).add_eight(eight(self.header, 0));
-        sum.add_bytes(self.payload).fold() == 0xffff
-    }
+/// The sum over pseudo header and datagram, its checksum included.
+#[inline(always)]
+fn datagram(addresses: Sum, udp: &[u8; UDP_HEADER], payload: &[u8]) -> Sum {
+    pseudo_header(addresses, field(udp, 4)).add_eight(eight(udp, 0)).add_bytes(payload)
 }
 
 /// The sum of the pseudo header of a UDP datagram of `length` bytes (RFC 768, RFC 8200 §8.1), from that of the addresses.

@@ -1,16 +1,16 @@
-//! Finding the UDP ports of a frame.
+//! What is read out of the headers of a frame.
 
 use core::net::IpAddr;
 use core::ops::Range;
 
-use crate::{Fault, UDP_HEADER, plain, walk};
+use crate::{Fault, UDP_HEADER};
 
 /// VLAN tags that are stepped over. A frame with more is the kernel's.
 pub const MAX_TAGS: u8 = 4;
 /// IPv6 extension headers that are stepped over in search of UDP. A packet with more is the kernel's.
 pub const MAX_EXTENSION_HEADERS: usize = 8;
 
-/// The headers of a UDP packet, as [`classify`] found them.
+/// The headers of a UDP packet, as [`crate::classify`] found them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Headers {
     /// The VLAN of the outermost tag; `None` without a tag, and for VID 0, which only carries a priority
@@ -58,83 +58,5 @@ impl Headers {
         let end = self.end as usize;
         let start = self.transport as usize + UDP_HEADER;
         if start < end { start..end } else { end..end }
-    }
-}
-
-/// Finds the UDP ports of a frame, from its Ethernet header on.
-///
-/// `Some` is an IPv4 or IPv6 packet with UDP whose ports can be read, first fragments and packets with lying lengths
-/// included: if the port is ours, [`crate::check`] judges it. `None` is everything else, which is the kernel's: ARP, TCP,
-/// fragments other than the first, encrypted packets, more than [`MAX_TAGS`] tags or [`MAX_EXTENSION_HEADERS`] extension
-/// headers, and what is too short to tell.
-#[inline(always)]
-#[must_use]
-pub fn classify(frame: &[u8]) -> Option<Headers> {
-    // The plain cases are asked for first, and only for speed: the walk finds the same.
-    if let Some(headers) = plain::ipv4(frame) {
-        return Some(headers);
-    }
-    if let Some(headers) = plain::ipv6(frame) {
-        return Some(headers);
-    }
-    // Taken apart and put together again, the result of the walk is a copy, and that of a plain case stays in registers.
-    let headers = walk::classify(frame)?;
-    Some(Headers { ..headers })
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::collection::vec;
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::build::UdpFrame;
-
-    fn frames() -> impl Strategy<Value = Vec<u8>> {
-        let changes = vec((0..64_usize, any::<u8>()), 0..4);
-        (any::<bool>(), any::<[u8; 4]>(), any::<u16>(), changes, 0..120_usize).prop_map(
-            |(v6, [a, b, c, d], port, changes, len)| {
-                let (source, destination) = if v6 {
-                    (IpAddr::from([a, b, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, c]), IpAddr::from([d; 16]))
-                } else {
-                    (IpAddr::from([a, b, c, d]), IpAddr::from([d, c, b, a]))
-                };
-                let frame = UdpFrame {
-                    source_mac: [2; 6],
-                    destination_mac: [4; 6],
-                    source: (source, port).into(),
-                    destination: (destination, 123).into(),
-                };
-                let mut buffer = [0; 120];
-                let written = frame.write(&[0x23; 48], &mut buffer);
-                for (at, value) in changes {
-                    buffer[at] = value;
-                }
-                buffer[..if len % 2 == 0 { written } else { len }].to_vec()
-            },
-        )
-    }
-
-    proptest! {
-        #[test]
-        fn plain_frames_are_read_as_the_walk_reads_them(frame in frames()) {
-            let walked = walk::classify(&frame);
-            prop_assert_eq!(classify(&frame), walked);
-        }
-    }
-
-    #[test]
-    fn the_usual_frame_is_plain() {
-        for (source, destination) in [("10.77.0.2:40000", "10.77.0.1:123"), ("[fd77::2]:40000", "[fd77::1]:123")] {
-            let frame = UdpFrame {
-                source_mac: [2; 6],
-                destination_mac: [4; 6],
-                source: source.parse().expect("an address"),
-                destination: destination.parse().expect("an address"),
-            };
-            let mut buffer = [0; 120];
-            let length = frame.write(&[0x23; 48], &mut buffer);
-            assert!(plain::ipv4(&buffer[..length]).or(plain::ipv6(&buffer[..length])).is_some());
-        }
     }
 }

@@ -1,7 +1,8 @@
 //! Ethernet, VLAN, IPv4, IPv6 and UDP headers, read and turned around in place.
 //!
 //! A worker calls three functions per frame: [`classify`] finds the ports, [`check`] says why a packet to our ports must be
-//! dropped, [`turn_around`] makes the received frame that of its reply. [`build`] writes frames from nothing.
+//! dropped, [`turn_around`] makes the received frame that of its reply. [`Plain`] does all three for the packets that nearly
+//! all are, several times as fast. [`build`] writes frames from nothing.
 //!
 //! Nothing here allocates, and nothing panics, whatever the bytes: an offset that does not fit is an outcome.
 //! Sources: IEEE 802.3 and 802.1Q, RFC 791, RFC 8200, RFC 768, RFC 1071.
@@ -19,8 +20,10 @@ mod walk;
 pub use check::{Checksums, check};
 pub use checksum::checksum;
 pub use fault::Fault;
-pub use headers::{Headers, LinkDestination, MAX_EXTENSION_HEADERS, MAX_TAGS, classify};
+pub use headers::{Headers, LinkDestination, MAX_EXTENSION_HEADERS, MAX_TAGS};
+pub use plain::{Ipv4, Ipv6, Network, Plain};
 pub use reply::{REPLY_HOP_LIMIT, turn_around};
+pub use walk::classify;
 
 /// EtherType of IPv4 (RFC 894).
 pub const ETHERTYPE_IPV4: u16 = 0x0800;

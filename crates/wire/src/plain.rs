@@ -1,94 +1,258 @@
-//! The packets that nearly all are: untagged, from one host to one host, no options, lengths that fit. Each is told by a
-//! few comparisons at fixed places. Whatever is not plain, or only might not be, is left to [`crate::walk`].
+//! The packets that nearly all are: untagged, from one host to one host, no options, no fragments, the usual length.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::checksum::Sum;
+use crate::reply::{turn_ipv4, turn_ipv6, turn_link, turn_udp};
 use crate::{
-    ETHERNET_HEADER, Headers, IPV4_HEADER, LinkDestination, PROTOCOL_UDP, UDP_HEADER, UDP_OVER_IPV4, UDP_OVER_IPV6,
-    eight, field, four,
+    Checksums, ETHERNET_HEADER, Fault, IPV4_HEADER, IPV6_HEADER, PROTOCOL_UDP, UDP_HEADER, UDP_OVER_IPV4,
+    UDP_OVER_IPV6, check, eight, field, four,
 };
 
-/// The headers of a plain IPv4 packet.
-#[inline(always)]
-pub(crate) fn ipv4(frame: &[u8]) -> Option<Headers> {
-    let header: &[u8; UDP_OVER_IPV4 + UDP_HEADER] = frame.first_chunk()?;
-    let total_length = usize::from(field(header, 16));
-    let udp_length = usize::from(field(header, UDP_OVER_IPV4 + 4));
-    let source_port = field(header, UDP_OVER_IPV4);
-    let (source, destination) = (four(header, 26).to_ne_bytes(), four(header, 30).to_ne_bytes());
-    // EtherType, version and header length; no fragment, UDP.
-    let is_plain = four(header, 12) & mask([0xff, 0xff, 0xff, 0]) == mask([0x08, 0x00, 0x45, 0])
-        && four(header, 20) & mask([0x3f, 0xff, 0, 0xff]) == mask([0, 0, 0, PROTOCOL_UDP])
-        && is_between_stations(header)
-        && ETHERNET_HEADER + total_length <= frame.len()
-        && IPV4_HEADER + udp_length <= total_length
-        && udp_length >= UDP_HEADER
-        && source_port != 0
-        && matches!(source[0], 1..=126 | 128..=223)
-        && matches!(destination[0], 1..=223);
-    if !is_plain {
-        return None;
-    }
-    Some(Headers {
-        vlan: None,
-        tags: 0,
-        source: IpAddr::V4(Ipv4Addr::from_octets(source)),
-        destination: IpAddr::V4(Ipv4Addr::from_octets(destination)),
-        source_port,
-        destination_port: field(header, UDP_OVER_IPV4 + 2),
-        link_destination: LinkDestination::Unicast,
-        fault: None,
-        network: u16::try_from(ETHERNET_HEADER).ok()?,
-        transport: u16::try_from(UDP_OVER_IPV4).ok()?,
-        end: u32::try_from(UDP_OVER_IPV4 + udp_length).ok()?,
-    })
+/// A plain UDP packet in its buffer.
+///
+/// It says the same as [`crate::classify`], [`crate::check`] and [`crate::turn_around`] do of such a packet, only faster:
+/// its headers stand at fixed places and its addresses are of one kind, so that nothing has to be carried from one step to
+/// the next. Whatever is not plain, or only might not be, is left to those three.
+#[derive(Debug)]
+pub struct Plain<'a, N: Network> {
+    link: &'a mut [u8; ETHERNET_HEADER],
+    packet: &'a mut N::Header,
+    udp: &'a mut [u8; UDP_HEADER],
+    payload: &'a mut [u8],
 }
 
-/// The headers of a plain IPv6 packet.
-#[inline(always)]
-pub(crate) fn ipv6(frame: &[u8]) -> Option<Headers> {
-    let header: &[u8; UDP_OVER_IPV6 + UDP_HEADER] = frame.first_chunk()?;
-    let payload_length = usize::from(field(header, 18));
-    let udp_length = usize::from(field(header, UDP_OVER_IPV6 + 4));
-    let source_port = field(header, UDP_OVER_IPV6);
-    let is_plain = four(header, 12) & mask([0xff, 0xff, 0xf0, 0]) == mask([0x86, 0xdd, 0x60, 0])
-        && header[20] == PROTOCOL_UDP
-        && is_between_stations(header)
-        && UDP_OVER_IPV6 + payload_length <= frame.len()
-        && udp_length <= payload_length
-        && udp_length >= UDP_HEADER
-        && source_port != 0
-        // Neither ::/8, where the special addresses are, nor multicast.
-        && matches!(header[22], 1..=0xfe)
-        && matches!(header[38], 1..=0xfe);
-    if !is_plain {
-        return None;
+impl<'a, N: Network> Plain<'a, N> {
+    /// The packet in `frame`, from its Ethernet header on, if it is plain: [`crate::classify`] finds it, and
+    /// [`crate::check`] finds no other fault than [`Fault::DestinationGroup`] or a checksum. Its destination is not looked
+    /// at, as its reader compares it with his own addresses anyway.
+    #[inline]
+    #[must_use]
+    pub fn of(frame: &'a mut [u8]) -> Option<Self> {
+        let payload_len = usize::from(N::udp_length(frame)?).checked_sub(UDP_HEADER)?;
+        Self::with_payload(frame, payload_len)
     }
-    let (_, addresses) = header.split_first_chunk::<22>()?;
-    let (source, after) = addresses.split_first_chunk::<16>()?;
-    let destination = after.first_chunk::<16>()?;
-    Some(Headers {
-        vlan: None,
-        tags: 0,
-        source: IpAddr::V6(Ipv6Addr::from_octets(*source)),
-        destination: IpAddr::V6(Ipv6Addr::from_octets(*destination)),
-        source_port,
-        destination_port: field(header, UDP_OVER_IPV6 + 2),
-        link_destination: LinkDestination::Unicast,
-        fault: None,
-        network: u16::try_from(ETHERNET_HEADER).ok()?,
-        transport: u16::try_from(UDP_OVER_IPV6).ok()?,
-        end: u32::try_from(UDP_OVER_IPV6 + udp_length).ok()?,
-    })
+
+    /// The same for packets with a payload of `payload_len` bytes only. Where that is a constant all lengths are, which spares
+    /// every check of them from here to the reply.
+    #[inline(always)]
+    #[must_use]
+    pub fn with_payload(frame: &'a mut [u8], payload_len: usize) -> Option<Self> {
+        if !N::is_plain(frame, u16::try_from(UDP_HEADER + payload_len).ok()?) {
+            return None;
+        }
+        let (link, rest) = frame.split_first_chunk_mut()?;
+        let (packet, rest) = N::split(rest)?;
+        let (udp, rest) = rest.split_first_chunk_mut()?;
+        Some(Self { link, packet, udp, payload: rest.get_mut(..payload_len)? })
+    }
+
+    /// The sender and to whom it was sent.
+    #[inline(always)]
+    #[must_use]
+    pub fn addresses(&self) -> (N::Address, N::Address) {
+        N::addresses(self.packet)
+    }
+
+    /// To which port.
+    #[inline(always)]
+    #[must_use]
+    pub const fn destination_port(&self) -> u16 {
+        field(self.udp, 2)
+    }
+
+    /// The UDP payload.
+    #[inline(always)]
+    #[must_use]
+    pub const fn payload(&mut self) -> &mut [u8] {
+        self.payload
+    }
+
+    /// Whether its checksums are right.
+    ///
+    /// # Errors
+    /// The [`Fault`] that [`crate::check`] would name.
+    #[inline(always)]
+    pub fn check(&self, checksums: Checksums) -> Result<(), Fault> {
+        N::check(self.packet, self.udp, self.payload, checksums)
+    }
+
+    /// Makes the packet its own reply, as [`crate::turn_around`] does. A `payload_len` beyond that of the request is cut to
+    /// it. Returns the length of the frame.
+    #[inline(always)]
+    #[must_use]
+    pub fn turn_around(self, payload_len: usize) -> usize {
+        let payload = self.payload.get(..payload_len).unwrap_or(self.payload);
+        let Ok(udp_length) = u16::try_from(UDP_HEADER + payload.len()) else { return 0 };
+        let Some(addresses) = N::turn(self.packet, udp_length) else { return 0 };
+        turn_link(self.link);
+        turn_udp(self.udp, payload, addresses, udp_length);
+        ETHERNET_HEADER + size_of::<N::Header>() + UDP_HEADER + payload.len()
+    }
+}
+
+/// What UDP is carried over: [`Ipv4`] or [`Ipv6`]. Its `Address` is an [`Ipv4Addr`] or an [`Ipv6Addr`].
+pub trait Network: sealed::Layout {}
+
+impl Network for Ipv4 {}
+
+impl Network for Ipv6 {}
+
+/// IPv4 (RFC 791).
+#[derive(Debug)]
+pub enum Ipv4 {}
+
+/// IPv6 (RFC 8200).
+#[derive(Debug)]
+pub enum Ipv6 {}
+
+mod sealed {
+    use core::fmt::Debug;
+    use core::net::IpAddr;
+
+    use crate::checksum::Sum;
+    use crate::{Checksums, Fault, UDP_HEADER};
+
+    /// Where things are in a plain packet, and what is done with them there.
+    pub trait Layout {
+        type Address: Copy + Eq + Into<IpAddr>;
+        /// The header of the network layer.
+        type Header: Debug;
+
+        /// What the datagram says of its length, if the frame reaches so far.
+        fn udp_length(frame: &[u8]) -> Option<u16>;
+
+        /// Whether all headers of `frame` are plain ones before a datagram of this length.
+        fn is_plain(frame: &[u8], udp_length: u16) -> bool;
+
+        fn split(packet: &mut [u8]) -> Option<(&mut Self::Header, &mut [u8])>;
+
+        /// The sender and the receiver.
+        fn addresses(packet: &Self::Header) -> (Self::Address, Self::Address);
+
+        fn check(
+            packet: &Self::Header,
+            udp: &[u8; UDP_HEADER],
+            payload: &[u8],
+            checksums: Checksums,
+        ) -> Result<(), Fault>;
+
+        fn turn(packet: &mut Self::Header, udp_length: u16) -> Option<Sum>;
+    }
+}
+
+impl sealed::Layout for Ipv4 {
+    type Address = Ipv4Addr;
+    type Header = [u8; IPV4_HEADER];
+
+    #[inline(always)]
+    fn udp_length(frame: &[u8]) -> Option<u16> {
+        frame.first_chunk::<{ UDP_OVER_IPV4 + UDP_HEADER }>().map(|header| field(header, UDP_OVER_IPV4 + 4))
+    }
+
+    #[inline(always)]
+    fn is_plain(frame: &[u8], udp_length: u16) -> bool {
+        let Some(header) = frame.first_chunk::<{ UDP_OVER_IPV4 + UDP_HEADER }>() else { return false };
+        let Ok(total_length) = u16::try_from(IPV4_HEADER + usize::from(udp_length)) else { return false };
+        let [high, low] = total_length.to_be_bytes();
+        // EtherType, version and header length, total length; no fragment, UDP.
+        eight(header, 12) & eight_bytes([0xff, 0xff, 0xff, 0, 0xff, 0xff, 0, 0])
+            == eight_bytes([0x08, 0x00, 0x45, 0, high, low, 0, 0])
+            && four(header, 20) & four_bytes([0x3f, 0xff, 0, 0xff]) == four_bytes([0, 0, 0, PROTOCOL_UDP])
+            && is_between_stations(header)
+            && field(header, UDP_OVER_IPV4 + 4) == udp_length
+            && field(header, UDP_OVER_IPV4) != 0
+            && matches!(header[26], 1..=223)
+            && header[26] != LOOPBACK
+    }
+
+    #[inline(always)]
+    fn split(packet: &mut [u8]) -> Option<(&mut Self::Header, &mut [u8])> {
+        packet.split_first_chunk_mut()
+    }
+
+    #[inline(always)]
+    fn addresses(packet: &Self::Header) -> (Self::Address, Self::Address) {
+        let address = |at| Ipv4Addr::from_octets(four(packet, at).to_ne_bytes());
+        (address(12), address(16))
+    }
+
+    #[inline(always)]
+    fn check(packet: &Self::Header, udp: &[u8; UDP_HEADER], payload: &[u8], checksums: Checksums) -> Result<(), Fault> {
+        check::ipv4(packet, udp, payload, checksums)
+    }
+
+    #[inline(always)]
+    fn turn(packet: &mut Self::Header, udp_length: u16) -> Option<Sum> {
+        turn_ipv4(packet, udp_length)
+    }
+}
+
+impl sealed::Layout for Ipv6 {
+    type Address = Ipv6Addr;
+    type Header = [u8; IPV6_HEADER];
+
+    #[inline(always)]
+    fn udp_length(frame: &[u8]) -> Option<u16> {
+        frame.first_chunk::<{ UDP_OVER_IPV6 + UDP_HEADER }>().map(|header| field(header, UDP_OVER_IPV6 + 4))
+    }
+
+    #[inline(always)]
+    fn is_plain(frame: &[u8], udp_length: u16) -> bool {
+        let Some(header) = frame.first_chunk::<{ UDP_OVER_IPV6 + UDP_HEADER }>() else { return false };
+        let [high, low] = udp_length.to_be_bytes();
+        // EtherType, version, payload length; UDP.
+        eight(header, 12) & eight_bytes([0xff, 0xff, 0xf0, 0, 0, 0, 0xff, 0xff]) == eight_bytes([0x86, 0xdd, 0x60, 0, 0, 0, high, low])
+            && header[20] == PROTOCOL_UDP
+            && is_between_stations(header)
+            && field(header, UDP_OVER_IPV6 + 4) == udp_length
+            && field(header, UDP_OVER_IPV6) != 0
+            // Neither ::/8, where the special addresses are, nor multicast.
+            && matches!(header[22], 1..=0xfe)
+    }
+
+    #[inline(always)]
+    fn split(packet: &mut [u8]) -> Option<(&mut Self::Header, &mut [u8])> {
+        packet.split_first_chunk_mut()
+    }
+
+    #[inline(always)]
+    fn addresses(packet: &Self::Header) -> (Self::Address, Self::Address) {
+        let address = |at: usize| {
+            let mut octets = [0; 16];
+            octets.copy_from_slice(&packet[at..at + 16]);
+            Ipv6Addr::from_octets(octets)
+        };
+        (address(8), address(24))
+    }
+
+    #[inline(always)]
+    fn check(packet: &Self::Header, udp: &[u8; UDP_HEADER], payload: &[u8], checksums: Checksums) -> Result<(), Fault> {
+        check::ipv6(packet, udp, payload, checksums)
+    }
+
+    #[inline(always)]
+    fn turn(packet: &mut Self::Header, udp_length: u16) -> Option<Sum> {
+        turn_ipv6(packet, udp_length)
+    }
+}
+
+/// The first byte of IPv4 loopback addresses (RFC 1122 §3.2.1.3).
+const LOOPBACK: u8 = 127;
+
+/// Eight bytes as [`eight`] reads them.
+#[inline(always)]
+const fn eight_bytes(bytes: [u8; 8]) -> u64 {
+    u64::from_ne_bytes(bytes)
 }
 
 /// Four bytes as [`four`] reads them.
-const fn mask(bytes: [u8; 4]) -> u32 {
-    four(&bytes, 0)
+const fn four_bytes(bytes: [u8; 4]) -> u32 {
+    u32::from_ne_bytes(bytes)
 }
 
 /// Whether neither MAC address is a group's.
-#[inline]
+#[inline(always)]
 const fn is_between_stations<const N: usize>(header: &[u8; N]) -> bool {
     const GROUP_BITS: u64 = u64::from_ne_bytes([1, 0, 0, 0, 0, 0, 1, 0]);
     eight(header, 0) & GROUP_BITS == 0

@@ -5,8 +5,7 @@ use core::net::IpAddr;
 use crate::check::pseudo_header;
 use crate::checksum::Sum;
 use crate::{
-    ETHERNET_HEADER, Headers, IPV4_HEADER, IPV6_HEADER, MAC_ADDRESS, PROTOCOL_UDP, UDP_HEADER, UDP_OVER_IPV4,
-    UDP_OVER_IPV6, eight, field, four, put,
+    ETHERNET_HEADER, Headers, IPV4_HEADER, IPV6_HEADER, MAC_ADDRESS, PROTOCOL_UDP, UDP_HEADER, eight, field, four, put,
 };
 
 /// The time to live and hop limit of replies (RFC 1700).
@@ -30,62 +29,37 @@ const LONGEST_PAYLOAD: usize = u16::MAX as usize - IPV4_HEADER - UDP_HEADER;
 ///
 /// The checksums are made anew from the words that are written, which costs no more than to update them: an IPv4 header is
 /// three words, and of the payload nearly all has changed.
-#[inline(always)]
 #[must_use]
 pub fn turn_around(buffer: &mut [u8], headers: &Headers, payload_len: usize) -> usize {
-    // At the usual places all offsets are constants, and with them most bounds checks are gone.
-    let length = match (usize::from(headers.network), usize::from(headers.transport)) {
-        (ETHERNET_HEADER, UDP_OVER_IPV4) => turn_at(ETHERNET_HEADER, UDP_OVER_IPV4, buffer, headers, payload_len),
-        (ETHERNET_HEADER, UDP_OVER_IPV6) => turn_at(ETHERNET_HEADER, UDP_OVER_IPV6, buffer, headers, payload_len),
-        (network, transport) => turn_anywhere(network, transport, buffer, *headers, payload_len),
-    };
-    length.unwrap_or(0)
+    turn_at(headers.network.into(), headers.transport.into(), buffer, headers.source, payload_len).unwrap_or(0)
 }
 
-/// The headers come by value here, for a reference would force those of plain frames out of registers too.
-#[cold]
-#[inline(never)]
-fn turn_anywhere(
-    network: usize,
-    transport: usize,
-    buffer: &mut [u8],
-    headers: Headers,
-    payload_len: usize,
-) -> Option<usize> {
-    turn_at(network, transport, buffer, &headers, payload_len)
-}
-
-#[inline(always)]
-fn turn_at(
-    network: usize,
-    transport: usize,
-    buffer: &mut [u8],
-    headers: &Headers,
-    payload_len: usize,
-) -> Option<usize> {
-    let room = buffer.len().checked_sub(transport + UDP_HEADER)?;
-    let payload_len = payload_len.min(room).min(LONGEST_PAYLOAD);
-
+fn turn_at(network: usize, transport: usize, buffer: &mut [u8], source: IpAddr, payload_len: usize) -> Option<usize> {
     let (before_udp, datagram) = buffer.split_at_mut_checked(transport)?;
     let (link, packet) = before_udp.split_at_mut_checked(network)?;
-    let (udp, rest) = datagram.split_first_chunk_mut::<UDP_HEADER>()?;
-    let payload = rest.get(..payload_len)?;
-    let udp_length = u16::try_from(UDP_HEADER + payload_len).ok()?;
-
-    let (link_destination, link_rest) = link.split_first_chunk_mut::<MAC_ADDRESS>()?;
-    let link_source: &mut [u8; MAC_ADDRESS] = link_rest.first_chunk_mut()?;
-    let addresses = match headers.source {
+    let (udp, rest) = datagram.split_first_chunk_mut()?;
+    let payload = rest.get(..payload_len.min(LONGEST_PAYLOAD)).unwrap_or(rest);
+    let udp_length = u16::try_from(UDP_HEADER + payload.len()).ok()?;
+    let addresses = match source {
         IpAddr::V4(_) => turn_ipv4(packet, udp_length)?,
         IpAddr::V6(_) => turn_ipv6(packet, udp_length)?,
     };
+    turn_link(link.first_chunk_mut()?);
     turn_udp(udp, payload, addresses, udp_length);
-    core::mem::swap(link_destination, link_source);
-    Some(transport + UDP_HEADER + payload_len)
+    Some(transport + usize::from(udp_length))
+}
+
+/// Makes an Ethernet header that of the reply.
+#[inline(always)]
+pub(crate) fn turn_link(header: &mut [u8; ETHERNET_HEADER]) {
+    let (destination, rest) = header.split_at_mut(MAC_ADDRESS);
+    let (source, _) = rest.split_at_mut(MAC_ADDRESS);
+    destination.swap_with_slice(source);
 }
 
 /// Makes an IPv4 header, options included, that of the reply. Returns the sum of its addresses.
 #[inline(always)]
-fn turn_ipv4(packet: &mut [u8], udp_length: u16) -> Option<Sum> {
+pub(crate) fn turn_ipv4(packet: &mut [u8], udp_length: u16) -> Option<Sum> {
     let total_length = u16::try_from(packet.len()).ok()?.checked_add(udp_length)?;
     let (header, options) = packet.split_first_chunk_mut::<IPV4_HEADER>()?;
     let (source, destination) = (four(header, 12), four(header, 16));
@@ -109,7 +83,7 @@ fn turn_ipv4(packet: &mut [u8], udp_length: u16) -> Option<Sum> {
 
 /// Makes an IPv6 header that of the reply; extension headers stay. Returns the sum of its addresses.
 #[inline(always)]
-fn turn_ipv6(packet: &mut [u8], udp_length: u16) -> Option<Sum> {
+pub(crate) fn turn_ipv6(packet: &mut [u8], udp_length: u16) -> Option<Sum> {
     let payload_length = u16::try_from(packet.len().checked_sub(IPV6_HEADER)?).ok()?.checked_add(udp_length)?;
     let header: &mut [u8; IPV6_HEADER] = packet.first_chunk_mut()?;
     let source = [eight(header, 8), eight(header, 16)];
@@ -124,21 +98,19 @@ fn turn_ipv6(packet: &mut [u8], udp_length: u16) -> Option<Sum> {
 
 /// Makes a UDP header that of the reply before `payload`.
 #[inline(always)]
-fn turn_udp(header: &mut [u8; UDP_HEADER], payload: &[u8], addresses: Sum, length: u16) {
-    let (source, destination) = (field(header, 0), field(header, 2));
-    let checksum = udp_checksum(addresses, [source, destination], length, payload);
-    put(header, 0, destination.to_be_bytes());
-    put(header, 2, source.to_be_bytes());
+pub(crate) fn turn_udp(header: &mut [u8; UDP_HEADER], payload: &[u8], addresses: Sum, length: u16) {
+    let ports = four(header, 0);
+    let checksum = udp_checksum(addresses.add_four(ports), length, payload);
+    put(header, 0, ports.rotate_left(16).to_ne_bytes());
     put(header, 4, length.to_be_bytes());
     put(header, 6, checksum);
 }
 
-/// The checksum field of a datagram of `length` bytes, from the sum of its IP addresses (RFC 768, RFC 8200 §8.1). A sum that
-/// comes out as 0 is sent as its other form, for 0 means that there is none.
+/// The checksum field of a datagram of `length` bytes, from the sum of its IP addresses and ports (RFC 768, RFC 8200 §8.1). A
+/// sum that comes out as 0 is sent as its other form, for 0 means that there is none.
 #[inline(always)]
-pub(crate) fn udp_checksum(addresses: Sum, ports: [u16; 2], length: u16, payload: &[u8]) -> [u8; 2] {
-    let header = pseudo_header(addresses, length).add_field(ports[0]).add_field(ports[1]).add_field(length);
-    match !header.add_bytes(payload).fold() {
+pub(crate) fn udp_checksum(addresses: Sum, length: u16, payload: &[u8]) -> [u8; 2] {
+    match !pseudo_header(addresses, length).add_field(length).add_bytes(payload).fold() {
         0 => [0xff, 0xff],
         checksum => checksum.to_be_bytes(),
     }

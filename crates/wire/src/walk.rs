@@ -13,10 +13,14 @@ const MORE_FRAGMENTS: u16 = 0x2000;
 /// The fragment offset there.
 const FRAGMENT_OFFSET: u16 = 0x1fff;
 
-/// [`crate::classify`], for every frame.
-#[cold]
-#[inline(never)]
-pub(crate) fn classify(frame: &[u8]) -> Option<Headers> {
+/// Finds the UDP ports of a frame, from its Ethernet header on.
+///
+/// `Some` is an IPv4 or IPv6 packet with UDP whose ports can be read, first fragments and packets with lying lengths
+/// included: if the port is ours, [`crate::check`] judges it. `None` is everything else, which is the kernel's: ARP, TCP,
+/// fragments other than the first, encrypted packets, more than [`MAX_TAGS`] tags or [`MAX_EXTENSION_HEADERS`] extension
+/// headers, and what is too short to tell.
+#[must_use]
+pub fn classify(frame: &[u8]) -> Option<Headers> {
     let header: &[u8; ETHERNET_HEADER] = frame.first_chunk()?;
     let mut link = Link::untagged(header);
     let mut ethertype = field(header, ETHERTYPE_AT);

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sidereal_wire::build::UdpFrame;
-use sidereal_wire::{Checksums, Headers, check, checksum, classify, turn_around};
+use sidereal_wire::{Checksums, Fault, Headers, Ipv4, Ipv6, Network, Plain, check, checksum, classify, turn_around};
 
 /// The sum of RFC 1071 by its definition: 16-bit words in a number that cannot overflow, carries folded at the end.
 fn slow_sum(data: &[u8]) -> u16 {
@@ -72,6 +72,35 @@ fn damaged() -> impl Strategy<Value = Vec<u8>> {
         })
 }
 
+/// Compares what [`Plain`] says of `frame` with what the others say. Returns whether it is plain.
+fn plain_agrees<N: Network>(frame: &[u8], payload_len: Option<usize>) -> Result<bool, TestCaseError> {
+    let (before, headers) = (frame, classify(frame));
+    let mut frame = frame.to_vec();
+    let packet = match payload_len {
+        Some(len) => Plain::<N>::with_payload(&mut frame, len),
+        None => Plain::<N>::of(&mut frame),
+    };
+    let Some(mut packet) = packet else { return Ok(false) };
+    let headers = headers.expect("a UDP frame");
+    prop_assert_eq!((headers.vlan, headers.tags), (None, 0));
+    let (source, destination) = packet.addresses();
+    prop_assert_eq!((source.into(), destination.into()), (headers.source, headers.destination));
+    prop_assert_eq!(packet.destination_port(), headers.destination_port);
+    prop_assert_eq!(&*packet.payload(), &before[headers.payload()]);
+    for checksums in [Checksums::Verify, Checksums::AlreadyGood, Checksums::AlreadyBad] {
+        let checked = check(before, &headers, checksums);
+        if checked != Err(Fault::DestinationGroup) {
+            prop_assert_eq!(packet.check(checksums), checked);
+        }
+    }
+    let len = packet.payload().len();
+    let reply_len = len - len / 3;
+    let frame_len = packet.turn_around(reply_len);
+    frame.truncate(frame_len);
+    prop_assert_eq!(frame, turned(before, &headers, reply_len));
+    Ok(true)
+}
+
 fn turned(frame: &[u8], headers: &Headers, payload_len: usize) -> Vec<u8> {
     let mut reply = frame.to_vec();
     let length = turn_around(&mut reply, headers, payload_len);
@@ -80,6 +109,14 @@ fn turned(frame: &[u8], headers: &Headers, payload_len: usize) -> Vec<u8> {
 }
 
 proptest! {
+    #[test]
+    fn plain_packets_are_what_they_are_to_the_others(frame in prop_oneof![damaged(), built().prop_map(|(_, _, frame)| frame)]) {
+        for len in [None, Some(48), Some(frame.len().saturating_sub(42)), Some(frame.len().saturating_sub(62))] {
+            plain_agrees::<Ipv4>(&frame, len)?;
+            plain_agrees::<Ipv6>(&frame, len)?;
+        }
+    }
+
     #[test]
     fn checksum_is_the_defined_one(data in vec(any::<u8>(), 0..2000)) {
         prop_assert_eq!(checksum(&data), !slow_sum(&data));
@@ -234,4 +271,24 @@ fn two_families_and_short_buffers_are_refused() {
     assert_eq!(addresses.write(&vec![0; 70_000], &mut vec![0; 80_000]), 0);
     addresses.source = "[fd77::1]:123".parse().expect("an address");
     assert_eq!(addresses.write(&[0; 48], &mut [0; 200]), 0);
+}
+
+#[test]
+fn the_usual_packet_is_plain() {
+    for (source, destination) in [("10.77.0.2:40000", "10.77.0.1:123"), ("[fd77::2]:40000", "[fd77::1]:123")] {
+        let addresses = UdpFrame {
+            source_mac: [2; 6],
+            destination_mac: [4; 6],
+            source: source.parse().expect("an address"),
+            destination: destination.parse().expect("an address"),
+        };
+        let mut buffer = [0; 120];
+        let length = addresses.write(&[0x23; 48], &mut buffer);
+        for len in [None, Some(48)] {
+            let is_ipv4 = plain_agrees::<Ipv4>(&buffer[..length], len).expect("agreement");
+            let is_ipv6 = plain_agrees::<Ipv6>(&buffer[..length], len).expect("agreement");
+            assert_eq!((is_ipv4, is_ipv6), (addresses.source.is_ipv4(), addresses.source.is_ipv6()));
+        }
+        assert!(!plain_agrees::<Ipv4>(&buffer[..length], Some(47)).expect("agreement"));
+    }
 }
