@@ -13,7 +13,7 @@ use crate::config::{InterfaceName, Length};
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("plan").required(true).args(["rate", "flood", "ramp"])))]
 pub(super) struct Arguments {
-    /// The server's address and port: 10.77.0.1:123, [fd77::1]:123
+    /// The server's address and port: `10.77.0.1:123`, `[fd77::1]:123`
     target: SocketAddr,
     /// The Ethernet interface that leads to it
     #[arg(long, value_name = "NAME", value_parser = one_line::<InterfaceName>)]

@@ -1,0 +1,10 @@
+//! End to end, in network namespaces: real peers ask Sidereal, and what passed is looked at packet by packet.
+
+mod bad_packets;
+mod clients;
+mod commands;
+mod exception_path;
+mod load;
+mod policy;
+mod request;
+mod testbed;
