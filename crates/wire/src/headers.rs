@@ -51,7 +51,7 @@ pub enum LinkDestination {
 
 impl Headers {
     /// Where the UDP payload lies in the received frame, by the UDP length. Never beyond the end of that frame, whatever the
-    /// lengths say: of a packet that [`crate::check`] refuses it may be cut or empty.
+    /// lengths say: of a packet that [`crate::check()`] refuses it may be cut or empty.
     #[inline]
     #[must_use]
     pub const fn payload(&self) -> Range<usize> {

@@ -11,7 +11,7 @@ use crate::{
 
 /// A plain UDP packet in its buffer.
 ///
-/// It says the same as [`crate::classify`], [`crate::check`] and [`crate::turn_around`] do of such a packet, only faster:
+/// It says the same as [`crate::classify`], [`crate::check()`] and [`crate::turn_around`] do of such a packet, only faster:
 /// its headers stand at fixed places and its addresses are of one kind, so that nothing has to be carried from one step to
 /// the next. Whatever is not plain, or only might not be, is left to those three.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Plain<'a, N: Network> {
 
 impl<'a, N: Network> Plain<'a, N> {
     /// The packet in `frame`, from its Ethernet header on, if it is plain: [`crate::classify`] finds it, and
-    /// [`crate::check`] finds no other fault than [`Fault::DestinationGroup`] or a checksum. Its destination is not looked
+    /// [`crate::check()`] finds no other fault than [`Fault::DestinationGroup`] or a checksum. Its destination is not looked
     /// at, as its reader compares it with his own addresses anyway.
     #[inline]
     #[must_use]
@@ -71,7 +71,7 @@ impl<'a, N: Network> Plain<'a, N> {
     /// Whether its checksums are right.
     ///
     /// # Errors
-    /// The [`Fault`] that [`crate::check`] would name.
+    /// The [`Fault`] that [`crate::check()`] would name.
     #[inline(always)]
     pub fn check(&self, checksums: Checksums) -> Result<(), Fault> {
         N::check(self.packet, self.udp, self.payload, checksums)

@@ -23,7 +23,7 @@ const LONGEST_PAYLOAD: usize = u16::MAX as usize - IPV4_HEADER - UDP_HEADER;
 /// stands where the request's began ([`Headers::payload`]). MAC addresses, IP addresses and ports change sides; lengths, hop
 /// limit and checksums are written; VLAN tag, traffic class and flow label stay. Returns the length of the frame.
 ///
-/// `headers` is what [`crate::classify`] made of this buffer, and [`crate::check`] has passed it. `buffer` may go on behind
+/// `headers` is what [`crate::classify`] made of this buffer, and [`crate::check()`] has passed it. `buffer` may go on behind
 /// the received frame, for a reply that is longer. `payload_len` is cut to what the buffer holds and to what an IPv4
 /// packet can carry, 65507 bytes. Returns 0, nothing to send, where the buffer does not even hold the headers.
 ///

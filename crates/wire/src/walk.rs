@@ -16,7 +16,7 @@ const FRAGMENT_OFFSET: u16 = 0x1fff;
 /// Finds the UDP ports of a frame, from its Ethernet header on.
 ///
 /// `Some` is an IPv4 or IPv6 packet with UDP whose ports can be read, first fragments and packets with lying lengths
-/// included: if the port is ours, [`crate::check`] judges it. `None` is everything else, which is the kernel's: ARP, TCP,
+/// included: if the port is ours, [`crate::check()`] judges it. `None` is everything else, which is the kernel's: ARP, TCP,
 /// fragments other than the first, encrypted packets, more than [`MAX_TAGS`] tags or [`MAX_EXTENSION_HEADERS`] extension
 /// headers, and what is too short to tell.
 #[must_use]
