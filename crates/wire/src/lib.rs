@@ -1,6 +1,6 @@
 //! Ethernet, VLAN, IPv4, IPv6 and UDP headers, read and turned around in place.
 //!
-//! A worker calls three functions per frame: [`classify`] finds the ports, [`check`] says why a packet to our ports must be
+//! A worker calls three functions per frame: [`classify`] finds the ports, [`check()`] says why a packet to our ports must be
 //! dropped, [`turn_around`] makes the received frame that of its reply. [`Plain`] does all three for the packets that nearly
 //! all are, several times as fast. [`build`] writes frames from nothing.
 //!
