@@ -50,11 +50,8 @@ impl FrameSender {
             return false;
         }
         let Ok(mut chunk) = self.0.write_chunk(2 + frame.len()) else { return false };
-        let (first, second) = chunk.as_mut_slices();
-        let bytes = length.to_le_bytes().into_iter().chain(frame.iter().copied());
-        for (slot, byte) in first.iter_mut().chain(second).zip(bytes) {
-            *slot = byte;
-        }
+        put(chunk.as_mut_slices(), 0, &length.to_le_bytes());
+        put(chunk.as_mut_slices(), 2, frame);
         chunk.commit_all();
         true
     }
@@ -68,15 +65,22 @@ impl FrameReceiver {
         self.0.pop_entire_slice(&mut length).ok()?;
         let length = usize::from(u16::from_le_bytes(length));
         // Length and bytes were committed together, so they are all there.
-        let chunk = self.0.read_chunk(length).ok()?;
-        let (first, second) = chunk.as_slices();
-        let mut copied = 0;
-        for (slot, byte) in buffer.iter_mut().zip(first.iter().chain(second)) {
-            *slot = *byte;
-            copied += 1;
-        }
-        chunk.commit_all();
+        let copied = length.min(buffer.len());
+        self.0.pop_entire_slice(buffer.get_mut(..copied)?).ok()?;
+        self.0.read_chunk(length - copied).ok()?.commit_all();
         Some(copied)
+    }
+}
+
+/// Writes `bytes` to place `at` of what the two slices are together.
+fn put((first, second): (&mut [u8], &mut [u8]), at: usize, bytes: &[u8]) {
+    let (head, tail) = bytes.split_at(bytes.len().min(first.len().saturating_sub(at)));
+    let rest_at = at.saturating_sub(first.len());
+    if let Some(to) = first.get_mut(at..at + head.len()) {
+        to.copy_from_slice(head);
+    }
+    if let Some(to) = second.get_mut(rest_at..rest_at + tail.len()) {
+        to.copy_from_slice(tail);
     }
 }
 
