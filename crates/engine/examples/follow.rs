@@ -8,10 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sidereal_cpu::LocalCounter;
-use sidereal_engine::{Action, Engine, EngineConfig, Event, LocalClock, Snapshot};
+use sidereal_engine::{Action, Engine, EngineConfig, Event, Snapshot};
 use sidereal_ntp::{ReferenceId, Stratum};
 use sidereal_phc::SystemClock;
-use sidereal_time::{LeapTable, Rate, Span};
+use sidereal_time::{LeapTable, LocalClock, Rate, Span};
 
 /// Time to settle, before which nothing is counted.
 const SETTLE: Duration = Duration::from_secs(5);

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 
 use sidereal_ntp::{ReferenceId, Stratum, SystemVariables};
-use sidereal_servo::{CounterFit, Discipline, FitCounts, Offer, Reading};
+use sidereal_servo::{CounterFit, Discipline, FitCounts, Offer};
 use sidereal_time::{
-    ClockModel, Counter, Instant, LeapTable, NtpClock, NtpShort, NtpTimestamp, Rate, Span, Tai, Ticks, Utc,
+    ClockModel, Counter, Instant, LeapTable, LocalClock, NtpClock, NtpShort, NtpTimestamp, Rate, Reading, Span, Tai,
+    Ticks, Utc,
 };
 
 use crate::leap;
@@ -25,19 +26,6 @@ const REMIND_AFTER: Span = Span::from_secs(86_400);
 const PHI_PPB: i128 = 15_000;
 /// Reports kept for a caller who does not fetch them; beyond, the oldest are dropped.
 const MAX_REPORTS: usize = 32;
-
-/// The counter that `now` and all readings are told in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LocalClock {
-    /// Which one it is.
-    pub counter: Counter,
-    /// How many bits it has, 1 to 64.
-    pub width: u8,
-    /// About how long a tick is, within a quarter.
-    pub rate: Rate,
-    /// How long reading it takes, as the next power of two of a second: what clients are told as precision.
-    pub precision: i8,
-}
 
 /// What the engine says of its reference, as configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -416,34 +404,6 @@ impl Engine {
     fn unmade_leap(&self, now: Instant<Tai>) -> Option<(Instant<Tai>, i8)> {
         let discipline = self.discipline?;
         self.leap_table.next(now).filter(|(_, step)| discipline.leap_step != *step)
-    }
-}
-
-impl LocalClock {
-    /// A model that knows nothing but the counter's nominal rate.
-    fn unknown(&self, now: Ticks) -> ClockModel {
-        ClockModel {
-            counter: self.counter,
-            width: self.width.clamp(1, 64),
-            reference_ticks: now,
-            reference: Instant::EPOCH,
-            rate: self.rate,
-            error: Span::from_secs(i64::MAX),
-            drift_ppb: u32::MAX,
-            generation: 0,
-        }
-    }
-
-    /// The time from `from` to `to`, the short way round.
-    fn passed(&self, from: Ticks, to: Ticks) -> Span {
-        let model = self.unknown(from);
-        model.instant(to) - model.reference
-    }
-
-    /// Where the counter stands `span` after `ticks`.
-    fn later(&self, ticks: Ticks, span: Span) -> Ticks {
-        let model = self.unknown(ticks);
-        model.ticks(model.reference + span)
     }
 }
 

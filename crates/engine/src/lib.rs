@@ -7,6 +7,6 @@ mod leap;
 mod report;
 mod snapshot;
 
-pub use engine::{Action, Engine, EngineConfig, Event, LocalClock, Status, Synchronisation};
+pub use engine::{Action, Engine, EngineConfig, Event, Status, Synchronisation};
 pub use report::{Report, Severity};
 pub use snapshot::{SNAPSHOT_WORDS, Snapshot};

@@ -3,5 +3,4 @@
 
 mod system;
 
-pub use sidereal_servo::{Discipline, Reading};
 pub use system::{DisciplineError, SystemClock};

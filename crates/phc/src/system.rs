@@ -3,8 +3,8 @@
 use std::io;
 
 use sidereal_cpu::LocalCounter;
-use sidereal_servo::{Discipline, Reading};
-use sidereal_time::{Instant, Rate, Span, Ticks, Utc};
+use sidereal_servo::Discipline;
+use sidereal_time::{Instant, Rate, Reading, Span, Ticks, Utc};
 
 /// How many times a reading is tried; the tightest counts. The first warms the caches.
 const TRIES: u32 = 8;

@@ -2,9 +2,8 @@
 
 use std::collections::VecDeque;
 
-use sidereal_time::{ClockModel, Counter, Instant, Rate, Span, Tai, Ticks};
+use sidereal_time::{ClockModel, Counter, Instant, Rate, Reading, Span, Tai, Ticks};
 
-use crate::Reading;
 use crate::line::{Line, MAX_POINTS, span_rounded_up};
 
 /// How many readings must agree before there is a model, or before what they all say outweighs the model there is.

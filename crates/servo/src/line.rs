@@ -1,8 +1,6 @@
 //! A straight line through readings, and how far it may be from the truth.
 
-use sidereal_time::{ClockModel, Rate, Span, Tai};
-
-use crate::Reading;
+use sidereal_time::{ClockModel, Rate, Reading, Span, Tai};
 
 /// The most readings that one line is fitted to.
 pub(crate) const MAX_POINTS: usize = 64;

@@ -1,8 +1,8 @@
 //! Whatever is offered, the fit neither panics nor loses its senses.
 
 use proptest::prelude::*;
-use sidereal_servo::{CounterFit, Reading};
-use sidereal_time::{Counter, Instant, Rate, Span, Ticks};
+use sidereal_servo::CounterFit;
+use sidereal_time::{Counter, Instant, Rate, Reading, Span, Ticks};
 
 /// Readings of all sizes, and runs of readings that agree about a wild rate.
 fn readings() -> impl Strategy<Value = Vec<(u64, i128, i128)>> {

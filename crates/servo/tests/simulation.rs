@@ -7,8 +7,8 @@
 
 mod simulated;
 
-use sidereal_servo::{CounterFit, Offer, Reading, Rejection};
-use sidereal_time::{Counter, Instant, Rate, Span, Tai, Ticks};
+use sidereal_servo::{CounterFit, Offer, Rejection};
+use sidereal_time::{Counter, Instant, Rate, Reading, Span, Tai, Ticks};
 use simulated::World;
 
 const BRISK_S: f64 = 1.0 / 16.0;

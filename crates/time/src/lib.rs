@@ -9,15 +9,19 @@
 mod exchange;
 mod instant;
 mod leap;
+mod local;
 mod model;
 mod ntp;
 mod ptp;
+mod reading;
 mod stamp;
 
 pub use exchange::{Exchange, Sample};
 pub use instant::{Instant, Scale, Span, Tai, Utc};
 pub use leap::{LeapError, LeapSecond, LeapTable};
+pub use local::LocalClock;
 pub use model::{ClockModel, Rate};
 pub use ntp::{NtpClock, NtpShort, NtpTimestamp};
 pub use ptp::{PtpTimestamp, PtpTimestampError};
+pub use reading::Reading;
 pub use stamp::{Counter, Stamp, StampSource, Ticks, TxStamp, TxToken};

@@ -5,11 +5,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sidereal_engine::{Action, Engine, EngineConfig, Event, LocalClock, Snapshot, Synchronisation};
+use sidereal_engine::{Action, Engine, EngineConfig, Event, Snapshot, Synchronisation};
 use sidereal_ntp::{ReferenceId, Stratum};
 use sidereal_publish::Words;
-use sidereal_servo::{Discipline, Reading};
-use sidereal_time::{Counter, Instant, LeapTable, Rate, Span, Ticks, Utc};
+use sidereal_servo::Discipline;
+use sidereal_time::{Counter, Instant, LeapTable, LocalClock, Rate, Reading, Span, Ticks, Utc};
 
 /// More actions than the engine may ever have waiting.
 const MANY: usize = 64;

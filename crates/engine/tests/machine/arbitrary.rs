@@ -3,8 +3,8 @@
 use crate::host;
 use proptest::prelude::*;
 use sidereal_engine::{Action, Engine, Event};
-use sidereal_servo::{Discipline, Reading};
-use sidereal_time::{Instant, LeapTable, Span, Ticks};
+use sidereal_servo::Discipline;
+use sidereal_time::{Instant, LeapTable, Reading, Span, Ticks};
 
 /// More than any call of the engine may want done.
 const MANY: usize = 64;

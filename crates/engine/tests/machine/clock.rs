@@ -3,8 +3,8 @@
 use crate::host::{CONFIG, Host, LOCAL};
 use sidereal_engine::{Action, Engine, EngineConfig, Event, Report, Severity, Synchronisation};
 use sidereal_ntp::{LeapIndicator, Stratum};
-use sidereal_servo::{Discipline, Reading};
-use sidereal_time::{Instant, LeapTable, NtpShort, NtpTimestamp, Span, Ticks};
+use sidereal_servo::Discipline;
+use sidereal_time::{Instant, LeapTable, NtpShort, NtpTimestamp, Reading, Span, Ticks};
 
 const MICROSECOND: Span = Span::from_nanos(1_000);
 

@@ -1,9 +1,9 @@
 //! A host for the engine: a counter of nanoseconds, and a kernel with a system clock.
 
-use sidereal_engine::{Action, Engine, EngineConfig, Event, LocalClock, Report, Snapshot};
+use sidereal_engine::{Action, Engine, EngineConfig, Event, Report, Snapshot};
 use sidereal_ntp::{ReferenceId, Stratum};
-use sidereal_servo::{Discipline, Reading};
-use sidereal_time::{Counter, Instant, LeapTable, NtpTimestamp, Rate, Span, Tai, Ticks, Utc};
+use sidereal_servo::Discipline;
+use sidereal_time::{Counter, Instant, LeapTable, LocalClock, NtpTimestamp, Rate, Reading, Span, Tai, Ticks, Utc};
 
 pub(crate) const LOCAL: LocalClock =
     LocalClock { counter: Counter::MonotonicRaw, width: 64, rate: Rate::NANOSECOND, precision: -24 };

@@ -1,7 +1,6 @@
 //! A counter on a wandering oscillator, and a clock that is read beside it through windows of noise.
 
-use sidereal_servo::Reading;
-use sidereal_time::{Instant, Span, Tai, Ticks};
+use sidereal_time::{Instant, Reading, Span, Tai, Ticks};
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, seeded, good enough.
 pub(crate) struct Random(pub(crate) u64);

@@ -2,10 +2,10 @@
 
 use sidereal_cpu::LocalCounter;
 use sidereal_dataplane::SnapshotReader;
-use sidereal_engine::{Action, Engine, EngineConfig, Event, LocalClock, SNAPSHOT_WORDS, Severity, Snapshot};
+use sidereal_engine::{Action, Engine, EngineConfig, Event, SNAPSHOT_WORDS, Severity, Snapshot};
 use sidereal_phc::SystemClock;
 use sidereal_publish::{SeqlockWriter, seqlock};
-use sidereal_time::{LeapTable, Rate, Span, Ticks};
+use sidereal_time::{LeapTable, LocalClock, Rate, Span, Ticks};
 use std::time::Duration;
 use tracing::{info, warn};
 

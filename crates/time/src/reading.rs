@@ -1,12 +1,13 @@
-//! What is learned from looking at a clock.
+//! A clock, looked at beside a counter.
 
-use sidereal_time::{Instant, Scale, Span, Ticks};
+use crate::{Instant, Scale, Span, Ticks};
 
 /// The furthest a reading may be from the epoch, and the longest its window may be: 2^86 of 2^-16 ns, 34 000 years. Within
 /// it, no sum or difference of instants overflows.
 const HORIZON: i128 = 1 << 86;
 
-/// A counter and a clock read together.
+/// A counter and a clock read together. Whatever shows a clock gives readings: a system call between two looks at the
+/// counter, a round trip to a server, the edge of a pulse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading<S: Scale> {
     ticks: Ticks,
@@ -38,7 +39,7 @@ impl<S: Scale> Reading<S> {
         self.at
     }
 
-    /// How long the reading took; at least zero.
+    /// How long the reading took, a round trip's delay; at least zero.
     #[must_use]
     pub const fn window(&self) -> Span {
         self.window
@@ -49,18 +50,4 @@ impl<S: Scale> Reading<S> {
     pub const fn error(&self) -> Span {
         self.window.half()
     }
-}
-
-/// What the kernel says of how it steers a clock (`adjtimex(2)`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Discipline {
-    /// Whether somebody keeps the clock synchronised (`STA_UNSYNC` is not set).
-    pub synchronised: bool,
-    /// How wrong the clock may be, as whoever steers it says (`maxerror`).
-    pub max_error: Span,
-    /// TAI - UTC as the kernel was told it, in seconds; `None` where nobody told it (the kernel says 0).
-    pub tai_offset_s: Option<i32>,
-    /// What the kernel will add to UTC at the end of this UTC day, in seconds: -1 where it inserts a leap second, +1
-    /// where it deletes one, 0 where it is not armed.
-    pub leap_step: i8,
 }
