@@ -15,7 +15,7 @@ const LAYERS: [&[&str]; 7] = [
     &["ntp", "servo"],
     &["engine"],
     &["nic", "nic-sim", "nic-kernel", "nic-dpdk", "phc"],
-    &["dataplane", "loadgen"],
+    &["dataplane", "sim", "loadgen"],
     &["ops"],
     &["sidereal"],
 ];
