@@ -2,7 +2,7 @@
 
 use crate::extension::{Body, BodyError};
 use crate::mac::{Key, MacFault};
-use crate::message::{HEADER_LEN, Header, LeapIndicator, Mode, ReferenceId, Stratum, SystemVariables, Version};
+use crate::message::{HEADER_LEN, Header, Mode, ReferenceId, SystemVariables, Version};
 use crate::outcome::KissCode;
 use sidereal_time::NtpTimestamp;
 
@@ -65,6 +65,12 @@ impl Request {
         }
     }
 
+    /// Whether a reply with this origin timestamp answers this request: it is the nonce of one mode or the other.
+    #[must_use]
+    pub fn is_origin(&self, origin: NtpTimestamp) -> bool {
+        origin == self.transmit || (origin == self.receive && !self.receive.is_unknown())
+    }
+
     /// Reads the reply to this request; with `key`, only one that carries its MAC.
     ///
     /// # Errors
@@ -77,13 +83,10 @@ impl Request {
         if header.mode() != Mode::Server {
             return Err(ReplyError::Mode(header.mode()));
         }
-        let interleaved = if header.origin() == self.transmit {
-            false
-        } else if header.origin() == self.receive && !self.receive.is_unknown() {
-            true
-        } else {
+        if !self.is_origin(header.origin()) {
             return Err(ReplyError::Bogus);
-        };
+        }
+        let interleaved = header.origin() != self.transmit;
         let body = Body::of(message, self.version)?;
         if let Some(key) = key {
             verify(&body, self.version, key)?;
@@ -96,15 +99,7 @@ impl Request {
             return Err(ReplyError::NoTime);
         }
         Ok(Reply {
-            system: SystemVariables {
-                leap: header.leap(),
-                stratum: Stratum::from_wire(header.stratum_byte()),
-                precision: header.precision(),
-                root_delay: header.root_delay(),
-                root_dispersion: header.root_dispersion(),
-                reference_id: header.reference_id(),
-                reference_time: header.reference_time(),
-            },
+            system: header.system(),
             poll: header.poll(),
             receive: header.receive(),
             transmit: header.transmit(),
@@ -132,7 +127,7 @@ impl Reply {
     /// Whether the server's clock follows something: only then are its times worth anything.
     #[must_use]
     pub fn is_synchronised(&self) -> bool {
-        self.system.leap != LeapIndicator::Unknown && self.system.stratum != Stratum::UNSYNCHRONISED
+        self.system.is_synchronised()
     }
 }
 
@@ -168,7 +163,8 @@ pub enum ReplyError {
     UnknownKiss(ReferenceId),
 }
 
-fn verify(body: &Body<'_>, version: Version, key: &Key) -> Result<(), ReplyError> {
+/// Checks that `body` carries the MAC of `key`.
+pub(crate) fn verify(body: &Body<'_>, version: Version, key: &Key) -> Result<(), ReplyError> {
     let (id, digest) = match body.mac().split_first_chunk() {
         None => return Err(ReplyError::Unauthenticated),
         Some((id, digest)) => (u32::from_be_bytes(*id), digest),

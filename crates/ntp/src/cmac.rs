@@ -12,6 +12,7 @@ const BLOCK_LEN: usize = 16;
 const REDUCTION: u128 = 0x87;
 
 /// A prepared key. Its memory is cleared when it is dropped.
+#[derive(Clone)]
 pub(crate) struct Cmac<C> {
     cipher: C,
     /// K1 of RFC 4493 §2.3, mixed into a whole last block, and K2, mixed into a padded one; as they lie in memory.

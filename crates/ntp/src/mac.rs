@@ -146,6 +146,7 @@ pub enum MacFault {
 
 /// A symmetric key, ready for use: AES keys are expanded and hash functions have absorbed theirs. Its memory is cleared when
 /// it is dropped, and it is never printed.
+#[derive(Clone)]
 pub struct Key {
     id: KeyId,
     algorithm: Algorithm,
@@ -153,6 +154,7 @@ pub struct Key {
 }
 
 /// What each algorithm knows before its first byte of message.
+#[derive(Clone)]
 enum Prepared {
     Md5(Md5),
     Sha1(Sha1),

@@ -1,5 +1,6 @@
 //! The 48-byte header of every NTP message and what its fields mean (RFC 5905 §7.3).
 
+use crate::mac::Key;
 use core::fmt;
 use core::net::Ipv4Addr;
 use sidereal_time::{NtpShort, NtpTimestamp};
@@ -237,6 +238,12 @@ impl SystemVariables {
         reference_id: ReferenceId::NONE,
         reference_time: NtpTimestamp::UNKNOWN,
     };
+
+    /// Whether the clock follows something: only then are its times worth anything.
+    #[must_use]
+    pub fn is_synchronised(&self) -> bool {
+        self.leap != LeapIndicator::Unknown && self.stratum != Stratum::UNSYNCHRONISED
+    }
 }
 
 /// The first 24 bytes of every reply, prepared once per burst: all but version, mode and poll, which the request decides.
@@ -278,12 +285,45 @@ impl ReplyHeader {
         ])
     }
 
-    /// The three words to send in answer to a request whose first eight bytes are `request`, as a message of `mode`.
+    /// Writes the reply over the header of its request, whose version and poll exponent stay, as a message of `mode`.
     #[inline]
-    pub(crate) const fn answering(&self, request: u64, mode: Mode) -> [u64; 3] {
-        let mode = u64::from_ne_bytes([mode.to_bits(), 0, 0, 0, 0, 0, 0, 0]);
-        [self.0[0] | (request & VERSION_AND_POLL) | mode, self.0[1], self.0[2]]
+    pub(crate) fn write_over(&self, header: &mut [u8; HEADER_LEN], mode: Mode, times: &Times) {
+        if let ([first, second, third, origin, receive, transmit], []) = header.as_chunks_mut::<8>() {
+            let mode = u64::from_ne_bytes([mode.to_bits(), 0, 0, 0, 0, 0, 0, 0]);
+            let kept = u64::from_ne_bytes(*first) & VERSION_AND_POLL;
+            *first = (self.0[0] | kept | mode).to_ne_bytes();
+            *second = self.0[1].to_ne_bytes();
+            *third = self.0[2].to_ne_bytes();
+            *origin = times.origin.to_be_bytes();
+            *receive = times.receive.to_be_bytes();
+            *transmit = times.transmit.to_be_bytes();
+        }
     }
+
+    /// Writes a message that nobody asked for, with the MAC of `key` if there is one. Returns its length, or `None` where
+    /// `buffer` is too short.
+    pub(crate) fn write_unasked(
+        &self,
+        version: Version,
+        mode: Mode,
+        poll: i8,
+        times: &Times,
+        key: Option<&Key>,
+        buffer: &mut [u8],
+    ) -> Option<usize> {
+        let header = buffer.first_chunk_mut::<HEADER_LEN>()?;
+        [header[0], header[2]] = [version.number() << 3, poll.cast_unsigned()];
+        self.write_over(header, mode, times);
+        key.map_or(Some(HEADER_LEN), |key| key.append(version, buffer, HEADER_LEN))
+    }
+}
+
+/// The three timestamps that are not of the sender's clock alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Times {
+    pub(crate) origin: NtpTimestamp,
+    pub(crate) receive: NtpTimestamp,
+    pub(crate) transmit: NtpTimestamp,
 }
 
 /// A header, read in place: every value of every byte has a meaning, so that reading never fails.
@@ -385,6 +425,20 @@ impl<'a> Header<'a> {
     #[must_use]
     pub fn transmit(self) -> NtpTimestamp {
         NtpTimestamp::from_be_bytes(self.bytes::<8>(40))
+    }
+
+    /// What the sender says of its clock.
+    #[must_use]
+    pub fn system(self) -> SystemVariables {
+        SystemVariables {
+            leap: self.leap(),
+            stratum: Stratum::from_wire(self.stratum_byte()),
+            precision: self.precision(),
+            root_delay: self.root_delay(),
+            root_dispersion: self.root_dispersion(),
+            reference_id: self.reference_id(),
+            reference_time: self.reference_time(),
+        }
     }
 
     /// `N` bytes at `offset`; both are constants of the accessors above and lie within the header.

@@ -6,8 +6,9 @@ use crate::hash::{AddressHasher, address_bits};
 use crate::interleaved::{InterleavedTable, ReceiveTimes, as_receive, as_transmit, may_be_receive};
 use crate::keys::KeyTable;
 use crate::mac::{Key, MacFault};
-use crate::message::{HEADER_LEN, Header, Mode, ReplyHeader, Version};
+use crate::message::{HEADER_LEN, Header, Mode, ReplyHeader, Times, Version};
 use crate::outcome::{Answer, DropReason, KissCode, ReplyKind};
+use crate::peers::PeerTable;
 use crate::rate::{RateLimit, RateTable, RateVerdict};
 use core::net::IpAddr;
 use sidereal_time::{NtpTimestamp, Ticks, TxToken};
@@ -38,6 +39,8 @@ pub struct Policy {
     pub rate_limit: Option<RateLimit>,
     /// Whether the interleaved mode is offered.
     pub interleaved: bool,
+    /// Whose messages are for associations. The server does not look at it: whoever hands it messages does.
+    pub peers: PeerTable,
 }
 
 /// What holds for all replies of a burst.
@@ -212,7 +215,7 @@ impl Server {
                 }
             }
         }
-        write(header, &moment.header, mode, &times);
+        moment.header.write_over(header, mode, &times);
         let kind = match (mode, interleaved, key) {
             (Mode::SymmetricPassive, ..) => ReplyKind::Symmetric,
             (_, false, None) => ReplyKind::Basic,
@@ -222,13 +225,6 @@ impl Server {
         };
         (kind, token)
     }
-}
-
-/// The three timestamps of a reply.
-struct Times {
-    origin: NtpTimestamp,
-    receive: NtpTimestamp,
-    transmit: NtpTimestamp,
 }
 
 /// Whether a request of nothing but this header is a client's, in a version that is spoken here: whether its first byte,
@@ -290,18 +286,6 @@ fn write_kiss(header: &mut [u8; HEADER_LEN], mode: Mode, code: KissCode, moment:
     // The client's own time in all three places: whoever takes it for a reply learns nothing from it.
     let origin = Header::of_array(header).transmit();
     let times = Times { origin, receive: as_receive(origin), transmit: as_transmit(origin) };
-    write(header, &moment.header.kiss(code.reference_id()), mode, &times);
+    moment.header.kiss(code.reference_id()).write_over(header, mode, &times);
     ReplyKind::Kiss(code)
-}
-
-/// Writes the header of the reply over that of the request, whose version and poll exponent stay.
-#[inline]
-fn write(header: &mut [u8; HEADER_LEN], prepared: &ReplyHeader, mode: Mode, times: &Times) {
-    if let ([first, second, third, origin, receive, transmit], []) = header.as_chunks_mut::<8>() {
-        let prepared = prepared.answering(u64::from_ne_bytes(*first), mode);
-        [*first, *second, *third] = prepared.map(u64::to_ne_bytes);
-        *origin = times.origin.to_be_bytes();
-        *receive = times.receive.to_be_bytes();
-        *transmit = times.transmit.to_be_bytes();
-    }
 }

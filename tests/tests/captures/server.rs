@@ -1,55 +1,12 @@
 //! Real requests, captured between two chronyd, given to our server with the clock that the other server had: our reply
 //! is compared with the one that was captured, every field of it.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test says no by panicking")]
 
-use core::net::IpAddr;
+use crate::{KEYS, Message, NTP_PORT, messages};
 use sidereal_ntp::{
-    Answer, Arrival, DropReason, HEADER_LEN, Header, KeyTable, Mode, Moment, Policy, ReplyHeader, ReplyKind, Server,
-    ServerLimits, Stratum, SystemVariables,
+    Answer, Arrival, DropReason, HEADER_LEN, Header, KeyTable, Moment, Policy, ReplyHeader, ReplyKind, Server,
+    ServerLimits,
 };
-use sidereal_tests::pcap;
 use sidereal_time::{NtpTimestamp, Ticks, TxToken};
-use std::path::Path;
-
-/// The keys of the captures.
-const KEYS: &str = "1 MD5 HEX:0102030405060708090A0B0C0D0E0F10\n4 AES128 HEX:404142434445464748494A4B4C4D4E4F\n";
-const NTP_PORT: u16 = 123;
-
-/// An NTP message and who sent it to which port.
-struct Message {
-    source: IpAddr,
-    destination_port: u16,
-    bytes: Vec<u8>,
-}
-
-impl Message {
-    fn header(&self) -> Header<'_> {
-        Header::of(&self.bytes).unwrap()
-    }
-
-    /// Whether a server is asked by it.
-    fn is_request(&self) -> bool {
-        matches!(self.header().mode(), Mode::Client | Mode::SymmetricActive)
-    }
-}
-
-fn messages(capture: &str) -> Vec<Message> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures").join(capture);
-    let frames = pcap::frames(&path).into_iter();
-    let messages: Vec<Message> = frames
-        .filter_map(|(_, frame)| {
-            let headers = sidereal_wire::classify(&frame)?;
-            let ntp = headers.source_port == NTP_PORT || headers.destination_port == NTP_PORT;
-            ntp.then(|| Message {
-                source: headers.source,
-                destination_port: headers.destination_port,
-                bytes: frame[headers.payload()].to_vec(),
-            })
-        })
-        .collect();
-    assert!(messages.len() >= 4, "{capture} has no messages");
-    messages
-}
 
 fn server() -> Server {
     Server::new(&ServerLimits { interleaved_clients: 100, rate_limit_prefixes: 1, secret: [1, 2] })
@@ -57,19 +14,6 @@ fn server() -> Server {
 
 fn policy(keys: &str, interleaved: bool) -> Policy {
     Policy { keys: KeyTable::parse(keys).unwrap(), interleaved, ..Policy::default() }
-}
-
-/// What the captured server said of its clock in `reply`.
-fn system(reply: Header<'_>) -> SystemVariables {
-    SystemVariables {
-        leap: reply.leap(),
-        stratum: Stratum::from_wire(reply.stratum_byte()),
-        precision: reply.precision(),
-        root_delay: reply.root_delay(),
-        root_dispersion: reply.root_dispersion(),
-        reference_id: reply.reference_id(),
-        reference_time: reply.reference_time(),
-    }
 }
 
 /// Our reply to `request`, at the times and with the clock of `captured`; `transmit` is when it leaves.
@@ -81,7 +25,7 @@ fn answer(
     transmit: NtpTimestamp,
 ) -> Result<(Vec<u8>, ReplyKind, Option<TxToken>), DropReason> {
     let arrival = Arrival { client: request.source, receive: captured.receive(), ticks: Ticks(0) };
-    let moment = Moment { header: ReplyHeader::new(&system(captured)), transmit };
+    let moment = Moment { header: ReplyHeader::new(&captured.system()), transmit };
     let mut buffer = request.bytes.clone();
     match server.answer(&mut buffer, request.bytes.len(), &arrival, &moment, policy) {
         Answer::Reply { len, kind, token } => Ok((buffer[..len].to_vec(), kind, token)),
