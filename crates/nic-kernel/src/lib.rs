@@ -1,5 +1,5 @@
-//! What the kernel offers a time server: UDP sockets with timestamps ([`UdpPort`]), a socket for one question and its answer
-//! ([`ClientSocket`]), and the TAP interface through which a port of ours hands the kernel what is not time ([`Tap`]).
+//! What the kernel offers a time server: UDP sockets with timestamps ([`UdpPort`]), sockets of
+//! our own questions ([`AssociationSocket`], and [`ClientSocket`] which waits), and the TAP interface through which a port of ours hands the kernel what is not time ([`Tap`]).
 //!
 //! All stamps are the kernel's software stamps: CLOCK_REALTIME, taken when the driver hands a packet over.
 #![allow(
@@ -7,6 +7,7 @@
     reason = "system calls take pointers; those that do are in `calls`, behind safe functions, and the ring shared with the kernel is in `packet`"
 )]
 
+mod association;
 mod calls;
 mod client;
 mod control;
@@ -22,7 +23,8 @@ mod tap;
 mod tokens;
 mod udp;
 
-pub use client::{ClientSocket, Received};
+pub use association::{AssociationSocket, Received};
+pub use client::ClientSocket;
 pub use datagram::DATAGRAM_BYTES;
 pub use error::{OpenError, TapError};
 pub use open::{Mode, UdpOptions, UdpPort};

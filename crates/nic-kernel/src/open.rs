@@ -38,6 +38,8 @@ pub struct UdpOptions {
     pub interface: Option<String>,
     /// How many queues share the port. All packets of a sender go to the same one.
     pub queues: NonZeroU16,
+    /// Whether other sockets of this process are to be bound to the port later: [`crate::AssociationSocket`].
+    pub shared: bool,
     /// How the port is served.
     pub mode: Mode,
 }
@@ -66,7 +68,7 @@ impl UdpPort {
         if names.is_empty() {
             return Err(OpenError::NoAddress);
         }
-        if options.queues.get() > 1 {
+        if options.shares() {
             // SO_REUSEPORT would also share the port with another instance; a socket without it finds that one out.
             for &name in &names {
                 bind(name, options, false)?;
@@ -86,7 +88,8 @@ impl UdpPort {
             }
             queues.push(endpoints);
         }
-        if let (Some(endpoints), true) = (queues.first(), options.queues.get() > 1) {
+        if let (Some(endpoints), true) = (queues.first(), options.shares()) {
+            // Also where there is one queue: what else is bound to the port gets no request by chance.
             for endpoint in endpoints {
                 steering::by_source_address(endpoint.socket.as_fd(), endpoint.local.is_ipv4(), options.queues)
                     .map_err(OpenError::Spreading)?;
@@ -102,6 +105,13 @@ impl UdpPort {
         };
         let queues = queues.into_iter().map(|endpoints| udp::queue(endpoints, options.mode)).collect();
         Ok(Self { queues, capabilities, port })
+    }
+}
+
+impl UdpOptions {
+    /// Whether several sockets are to have one address.
+    fn shares(&self) -> bool {
+        self.shared || self.queues.get() > 1
     }
 }
 
@@ -129,7 +139,7 @@ fn interface_name(name: &str) -> Result<CString, OpenError> {
 
 fn open_endpoint(name: SocketAddr, options: &UdpOptions) -> Result<Endpoint, OpenError> {
     let call = |call| move |error| OpenError::Call { call, address: name, error };
-    let socket = bind(name, options, options.queues.get() > 1)?;
+    let socket = bind(name, options, options.shares())?;
     let mut local = Name::EMPTY;
     calls::local_name(socket.as_fd(), local.bytes()).map_err(call("getsockname"))?;
     let local = local.address().unwrap_or(name);
@@ -153,33 +163,45 @@ fn open_endpoint(name: SocketAddr, options: &UdpOptions) -> Result<Endpoint, Ope
 }
 
 fn bind(name: SocketAddr, options: &UdpOptions, share: bool) -> Result<OwnedFd, OpenError> {
-    let call = |call| move |error| OpenError::Call { call, address: name, error };
-    let domain = if name.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
-    let socket = calls::socket(domain, libc::SOCK_DGRAM, 0).map_err(call("socket"))?;
+    let socket = socket_of(name)?;
     let fd = socket.as_fd();
-    if name.is_ipv6() {
-        calls::set_int(fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1).map_err(call("IPV6_V6ONLY"))?;
-    }
     if let Some(interface) = &options.interface {
         let interface_name = interface_name(interface)?;
-        let name = interface_name.as_bytes_with_nul();
-        calls::set_option(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, name).map_err(|error| {
+        let bytes = interface_name.as_bytes_with_nul();
+        calls::set_option(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, bytes).map_err(|error| {
             match error.raw_os_error() {
                 Some(libc::ENODEV) => OpenError::NoSuchInterface(interface.clone()),
-                _ => call("SO_BINDTODEVICE")(error),
+                _ => OpenError::Call { call: "SO_BINDTODEVICE", address: name, error },
             }
         })?;
     }
-    if share {
-        calls::set_int(fd, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1).map_err(call("SO_REUSEPORT"))?;
+    bind_to(fd, name, share)?;
+    Ok(socket)
+}
+
+/// A UDP socket of the family of `address`.
+pub(crate) fn socket_of(address: SocketAddr) -> Result<OwnedFd, OpenError> {
+    let call = |call| move |error| OpenError::Call { call, address, error };
+    let domain = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    let socket = calls::socket(domain, libc::SOCK_DGRAM, 0).map_err(call("socket"))?;
+    if address.is_ipv6() {
+        calls::set_int(socket.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1).map_err(call("IPV6_V6ONLY"))?;
     }
-    calls::bind(fd, Name::new(name).bytes()).map_err(|error| match error.raw_os_error() {
+    Ok(socket)
+}
+
+/// Binds to `name`; with `share`, together with other sockets of this process.
+pub(crate) fn bind_to(socket: BorrowedFd<'_>, name: SocketAddr, share: bool) -> Result<(), OpenError> {
+    let call = |call| move |error| OpenError::Call { call, address: name, error };
+    if share {
+        calls::set_int(socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1).map_err(call("SO_REUSEPORT"))?;
+    }
+    calls::bind(socket, Name::new(name).bytes()).map_err(|error| match error.raw_os_error() {
         Some(libc::EADDRINUSE) => OpenError::Taken(name),
         Some(libc::EADDRNOTAVAIL) => OpenError::NoSuchAddress(name.ip()),
         Some(libc::EACCES) => OpenError::Permission(name),
         _ => call("bind")(error),
-    })?;
-    Ok(socket)
+    })
 }
 
 /// Beyond the system's limit where we may, else up to it. A smaller buffer than wished is no reason not to serve.

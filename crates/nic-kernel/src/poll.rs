@@ -35,6 +35,12 @@ impl<'fd> PollFd<'fd> {
         self.raw.revents != 0
     }
 
+    /// Whether the last [`poll`] found something to receive, if only an error of the network.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        self.raw.revents & !libc::POLLPRI != 0
+    }
+
     /// Whether the last [`poll`] found an error, or something on the error queue of a socket.
     #[must_use]
     pub fn has_error(&self) -> bool {

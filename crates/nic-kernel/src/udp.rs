@@ -1,6 +1,6 @@
 //! The two halves of a UDP queue.
 
-use crate::calls::{self, Message, Outcome};
+use crate::calls::{self, Outcome};
 use crate::control::Control;
 use crate::datagram::{Datagram, Reply};
 use crate::open::{Mode, ask_for_stamps};
@@ -76,7 +76,7 @@ pub(crate) fn queue(endpoints: Vec<Endpoint>, mode: Mode) -> (UdpRx, UdpTx) {
         returned,
     };
     let tx = UdpTx {
-        outstanding: endpoints.iter().map(|_| Outstanding::new()).collect(),
+        outstanding: endpoints.iter().map(|_| Outstanding::new(TOKENS)).collect(),
         answered: VecDeque::with_capacity((endpoints.len() + 1) * TOKENS),
         asked: false,
         notices: (0..BURST).map(|_| Control::EMPTY).collect(),
@@ -335,30 +335,19 @@ impl UdpTx {
 
     /// Reads the error queue of one socket to its end, or as many notices as packets can wait.
     fn read_stamps(&mut self, index: usize) {
+        let at_once = if self.mode == Mode::Single { 1 } else { BURST };
         for _ in 0..=TOKENS {
-            let Some(endpoint) = self.endpoints.get(index) else { return };
+            let Self { endpoints, outstanding, notices, answered, .. } = self;
+            let (Some(endpoint), Some(outstanding)) = (endpoints.get(index), outstanding.get_mut(index)) else {
+                return;
+            };
+            let socket = endpoint.socket.as_fd();
             // Simulators that stand in for the kernel answer from the socket where the error queue is empty.
-            if self.mode == Mode::Single && !has_notices(endpoint.socket.as_fd()) {
+            if self.mode == Mode::Single && !has_notices(socket) {
                 return;
             }
-            let at_once = if self.mode == Mode::Single { 1 } else { BURST };
-            let mut outcomes = [Outcome::default(); BURST];
-            let messages = self.notices.iter_mut().take(at_once).map(|control| Message {
-                name: &mut [],
-                payload: &mut [],
-                control: control.room(),
-            });
-            let flags = libc::MSG_ERRQUEUE;
-            let read = calls::receive(endpoint.socket.as_fd(), self.mode, flags, messages, &mut outcomes).unwrap_or(0);
-            for place in 0..read {
-                let (Some(control), Some(outcome)) = (self.notices.get(place), outcomes.get(place)) else { break };
-                let told = control.read(outcome.control);
-                let Some(outstanding) = self.outstanding.get_mut(index) else { break };
-                if let Some(token) = told.stamped_id.and_then(|id| outstanding.answer(id)) {
-                    self.answer(token, told.stamp.map_or(TxStamp::Lost, TxStamp::Stamped));
-                }
-            }
-            if read < at_once {
+            let room = notices.get_mut(..at_once).unwrap_or_default();
+            if outstanding.read(socket, self.mode, room, |token, stamp| push(answered, token, stamp)) < at_once {
                 return;
             }
         }
@@ -380,10 +369,14 @@ impl UdpTx {
     }
 
     fn answer(&mut self, token: TxToken, stamp: TxStamp) {
-        // There is always room where the caller polls after each burst; a token beyond is dropped, as documented.
-        if self.answered.len() < self.answered.capacity() {
-            self.answered.push_back((token, stamp));
-        }
+        push(&mut self.answered, token, stamp);
+    }
+}
+
+fn push(answered: &mut VecDeque<(TxToken, TxStamp)>, token: TxToken, stamp: TxStamp) {
+    // There is always room where the caller polls after each burst; a token beyond is dropped, as documented.
+    if answered.len() < answered.capacity() {
+        answered.push_back((token, stamp));
     }
 }
 
@@ -395,6 +388,6 @@ fn has_notices(socket: BorrowedFd<'_>) -> bool {
 }
 
 /// Whether this failure to send comes from the search for a route, before a packet is made and numbered.
-fn is_before_numbering(error: &io::Error) -> bool {
+pub(crate) fn is_before_numbering(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EACCES))
 }

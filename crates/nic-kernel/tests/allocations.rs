@@ -37,7 +37,7 @@ static COUNTING: Counting = Counting;
 fn no_packet_costs_an_allocation() {
     for mode in [Mode::Burst, Mode::Single] {
         let addresses = vec!["0.0.0.0".parse().unwrap(), "::".parse().unwrap()];
-        let options = UdpOptions { addresses, port: 0, interface: None, queues: NonZeroU16::MIN, mode };
+        let options = UdpOptions { addresses, port: 0, interface: None, queues: NonZeroU16::MIN, shared: false, mode };
         let port = UdpPort::open(&options).unwrap();
         let (mut rx, mut tx) = port.queues.into_iter().next().unwrap();
         let clients = [("127.0.0.1:0", "127.0.0.1"), ("[::1]:0", "::1")].map(|(from, to)| {

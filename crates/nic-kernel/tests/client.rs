@@ -9,8 +9,14 @@ use std::num::NonZeroU16;
 use std::time::{Duration, Instant};
 
 fn exchange(server: IpAddr) {
-    let options =
-        UdpOptions { addresses: vec![server], port: 0, interface: None, queues: NonZeroU16::MIN, mode: Mode::Single };
+    let options = UdpOptions {
+        addresses: vec![server],
+        port: 0,
+        interface: None,
+        queues: NonZeroU16::MIN,
+        shared: false,
+        mode: Mode::Single,
+    };
     let port = UdpPort::open(&options).unwrap();
     let (mut rx, mut tx) = port.queues.into_iter().next().unwrap();
     let mut client = ClientSocket::connect(SocketAddr::new(server, port.port)).unwrap();

@@ -57,8 +57,15 @@ impl Harness for Sockets<'_> {
 }
 
 fn open(bind: &[IpAddr], mode: Mode) -> UdpPort {
-    UdpPort::open(&UdpOptions { addresses: bind.to_vec(), port: 0, interface: None, queues: NonZeroU16::MIN, mode })
-        .unwrap()
+    UdpPort::open(&UdpOptions {
+        addresses: bind.to_vec(),
+        port: 0,
+        interface: None,
+        queues: NonZeroU16::MIN,
+        shared: false,
+        mode,
+    })
+    .unwrap()
 }
 
 fn connect(server: SocketAddr) -> UdpSocket {

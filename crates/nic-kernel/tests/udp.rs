@@ -19,6 +19,7 @@ fn options(addresses: &[&str]) -> UdpOptions {
         port: 0,
         interface: None,
         queues: NonZeroU16::MIN,
+        shared: false,
         mode: Mode::Burst,
     }
 }

@@ -1,0 +1,269 @@
+//! Sockets for what we ask others: one peer each, with the times of both ways.
+
+use crate::DATAGRAM_BYTES;
+use crate::calls::{self, Message, Outcome};
+use crate::control::Control;
+use crate::error::OpenError;
+use crate::name::Name;
+use crate::open::{Mode, ask_for_stamps, bind_to, socket_of};
+use crate::tokens::Outstanding;
+use crate::udp::is_before_numbering;
+use core::ffi::c_int;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use sidereal_nic::BURST;
+use sidereal_time::{Stamp, TxStamp, TxToken};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Packets of one socket that may wait for their stamps: an association sends few. Those beyond are sent without.
+const WAITING_MAX: usize = 8;
+
+/// The groups of NTP (IANA): one of IPv4, and those of the link and of the site of IPv6.
+const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 1, 1);
+const GROUPS_V6: [Ipv6Addr; 2] =
+    [Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x101), Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 0, 0x101)];
+
+/// A UDP socket for one association. Nothing here waits: descriptors go to [`crate::poll`] together with others, and it
+/// makes no calls but the plainest (`socket(domain, SOCK_DGRAM, 0)`, `sendmsg`, `recvmsg`), which simulators have too.
+///
+/// Every token that is sent comes back exactly once by [`Self::poll_stamp`], for as long as the socket lives;
+/// [`Self::close`] brings back the rest.
+#[derive(Debug)]
+pub struct AssociationSocket {
+    socket: OwnedFd,
+    stamps: bool,
+    outstanding: Outstanding,
+    answered: VecDeque<(TxToken, TxStamp)>,
+}
+
+/// A received datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// Its length; where that exceeds the buffer, the rest of it is lost.
+    pub len: usize,
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// When it arrived, if the kernel says so.
+    pub stamp: Option<Stamp>,
+}
+
+impl AssociationSocket {
+    /// A socket on a port that the kernel chooses at random (RFC 9109), which hears only `peer`.
+    ///
+    /// # Errors
+    /// If the kernel has no socket, or no route to `peer`.
+    pub fn connect(peer: SocketAddr) -> Result<Self, OpenError> {
+        let socket = socket_of(peer)?;
+        bind_to(socket.as_fd(), any(peer, 0), false)?;
+        Self::connected(socket, peer)
+    }
+
+    /// A socket on `port`, which hears only `peer`, and hears it before all others: a connected socket is the better
+    /// match. Servers that share the port must have been opened before, with [`crate::UdpOptions::shared`]. `peer` may
+    /// also be a group or a broadcast address that is only sent to; `ttl` is how far, where the route does not say.
+    ///
+    /// # Errors
+    /// If the port is taken by others or not to be had, or there is no route to `peer`.
+    pub fn connect_from(port: u16, peer: SocketAddr, ttl: Option<u8>) -> Result<Self, OpenError> {
+        let call = |call| move |error| OpenError::Call { call, address: peer, error };
+        let socket = socket_of(peer)?;
+        let fd = socket.as_fd();
+        bind_to(fd, any(peer, port), true)?;
+        if peer.is_ipv4() {
+            // No other way tells the broadcast address of a network from that of a host.
+            calls::set_int(fd, libc::SOL_SOCKET, libc::SO_BROADCAST, 1).map_err(call("SO_BROADCAST"))?;
+        }
+        if let Some(ttl) = ttl {
+            for (level, option) in ttl_options(peer.ip()) {
+                calls::set_int(fd, level, option, c_int::from(ttl)).map_err(call("IP_TTL"))?;
+            }
+        }
+        Self::connected(socket, peer)
+    }
+
+    /// A socket on `port` that hears what is sent to all, as broadcast or to NTP's own groups (224.0.1.1; ff02::101 and
+    /// ff05::101), where `server` would send it; who sent it, the caller has to look at. The same servers may share the
+    /// port.
+    ///
+    /// # Errors
+    /// If the port is taken by others or not to be had, there is no route to `server`, or a group cannot be joined.
+    pub fn listen(port: u16, server: IpAddr) -> Result<Self, OpenError> {
+        let address = SocketAddr::new(server, port);
+        let call = |call| move |error| OpenError::Call { call, address, error };
+        let socket = socket_of(address)?;
+        let fd = socket.as_fd();
+        bind_to(fd, any(address, port), true)?;
+        if server.is_ipv6() {
+            for group in GROUPS_V6 {
+                // struct ipv6_mreq: group, index of the interface; 0 leaves that to the routes.
+                let mut request = [0; 20];
+                request[..16].copy_from_slice(&group.octets());
+                calls::set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_ADD_MEMBERSHIP, &request)
+                    .map_err(call("IPV6_ADD_MEMBERSHIP"))?;
+            }
+        } else if let IpAddr::V4(local) = Self::connect(address)?.local()?.ip() {
+            // struct ip_mreq: group, address of the interface.
+            let mut request = [0; 8];
+            request[..4].copy_from_slice(&GROUP_V4.octets());
+            request[4..].copy_from_slice(&local.octets());
+            calls::set_option(fd, libc::IPPROTO_IP, libc::IP_ADD_MEMBERSHIP, &request)
+                .map_err(call("IP_ADD_MEMBERSHIP"))?;
+        }
+        Ok(Self::new(socket))
+    }
+
+    /// Its own address.
+    fn local(&self) -> Result<SocketAddr, OpenError> {
+        let mut name = Name::EMPTY;
+        let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        calls::local_name(self.socket.as_fd(), name.bytes()).map_err(|error| OpenError::Call {
+            call: "getsockname",
+            address: nowhere,
+            error,
+        })?;
+        Ok(name.address().unwrap_or(nowhere))
+    }
+
+    fn connected(socket: OwnedFd, peer: SocketAddr) -> Result<Self, OpenError> {
+        calls::connect(socket.as_fd(), Name::new(peer).bytes()).map_err(|error| OpenError::Call {
+            call: "connect",
+            address: peer,
+            error,
+        })?;
+        Ok(Self::new(socket))
+    }
+
+    fn new(socket: OwnedFd) -> Self {
+        let stamps = ask_for_stamps(socket.as_fd(), true).is_ok();
+        Self { socket, stamps, outstanding: Outstanding::new(WAITING_MAX), answered: VecDeque::new() }
+    }
+
+    /// Sends a datagram to the peer. The token, if there is one, comes back by [`Self::poll_stamp`], also where this
+    /// fails.
+    ///
+    /// # Errors
+    /// If the kernel does not take it: no route, a full device queue; EMSGSIZE, where it is longer than
+    /// [`DATAGRAM_BYTES`].
+    pub fn send(&mut self, payload: &[u8], token: Option<TxToken>) -> io::Result<()> {
+        let mut sent = self.try_send(payload, token.is_some());
+        if sent.as_ref().is_err_and(is_of_an_earlier_packet) {
+            sent = self.try_send(payload, token.is_some());
+        }
+        let Some(token) = token else { return sent };
+        if sent.is_ok() && self.asks_for_stamp() {
+            self.outstanding.push(token, calls::monotonic_raw_ns());
+        } else {
+            self.answered.push_back((token, TxStamp::Lost));
+        }
+        sent
+    }
+
+    /// Receives the next datagram, if one is here, and copies its beginning into `buffer`.
+    ///
+    /// # Errors
+    /// What the network said of what was sent: ECONNREFUSED, where nothing listens there.
+    pub fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
+        let (mut name, mut control) = (Name::EMPTY, Control::EMPTY);
+        let message = Message { name: name.bytes(), payload: buffer, control: control.room() };
+        let mut outcomes = [Outcome::default(); BURST];
+        match calls::receive(self.socket.as_fd(), Mode::Single, 0, core::iter::once(message), &mut outcomes) {
+            Ok(_) => {
+                let [outcome, ..] = outcomes;
+                let from = name.address().unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into());
+                Ok(Some(Received { len: outcome.len, from, stamp: control.read(outcome.control).stamp }))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads one notice of a stamp. Only to be called where [`crate::poll::PollFd::has_error`] said that there is one:
+    /// simulators that stand in for the kernel answer with a datagram where there is none.
+    pub fn read_notice(&mut self) {
+        let Self { outstanding, answered, socket, .. } = self;
+        let answer = |token, stamp| answered.push_back((token, stamp));
+        outstanding.read(socket.as_fd(), Mode::Single, &mut [Control::EMPTY], answer);
+    }
+
+    /// The next token that is answered: its stamp was read, or has not come in 20 ms.
+    pub fn poll_stamp(&mut self) -> Option<(TxToken, TxStamp)> {
+        if self.answered.is_empty() && !self.outstanding.is_empty() {
+            let token = self.outstanding.expired(calls::monotonic_raw_ns())?;
+            return Some((token, TxStamp::Lost));
+        }
+        self.answered.pop_front()
+    }
+
+    /// Whether tokens are still to be answered, so that [`Self::poll_stamp`] should be asked within 20 ms.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        !self.answered.is_empty() || !self.outstanding.is_empty()
+    }
+
+    /// Closes the socket; the tokens that were not answered are lost.
+    pub fn close(mut self) -> impl Iterator<Item = (TxToken, TxStamp)> {
+        self.give_up();
+        self.answered.into_iter()
+    }
+
+    fn asks_for_stamp(&self) -> bool {
+        self.stamps && self.outstanding.room() > 0
+    }
+
+    fn try_send(&mut self, payload: &[u8], stamp_wanted: bool) -> io::Result<()> {
+        let mut buffer = [0; DATAGRAM_BYTES];
+        let buffer = buffer.get_mut(..payload.len()).ok_or_else(|| io::Error::from_raw_os_error(libc::EMSGSIZE))?;
+        buffer.copy_from_slice(payload);
+        let mut control = Control::EMPTY;
+        let numbered = stamp_wanted && self.asks_for_stamp();
+        if numbered {
+            control.push_stamp_wish();
+        }
+        let message = Message { name: &mut [], payload: buffer, control: control.messages() };
+        let sent = calls::send(self.socket.as_fd(), Mode::Single, core::iter::once(message));
+        if numbered && sent.as_ref().is_err_and(|error| !is_before_numbering(error)) {
+            // The kernel may or may not have numbered it: both begin from 0 again.
+            self.give_up();
+            self.outstanding.restart();
+            let socket = self.socket.as_fd();
+            self.stamps = ask_for_stamps(socket, false).and_then(|()| ask_for_stamps(socket, true)).is_ok();
+        }
+        sent.map(drop)
+    }
+
+    fn give_up(&mut self) {
+        while let Some(token) = self.outstanding.give_up() {
+            self.answered.push_back((token, TxStamp::Lost));
+        }
+    }
+}
+
+impl AsFd for AssociationSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// All addresses of the family of `peer`.
+fn any(peer: SocketAddr, port: u16) -> SocketAddr {
+    match peer {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, port).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, port).into(),
+    }
+}
+
+/// Level and name of the options that say how far a packet to `address` may go.
+fn ttl_options(address: IpAddr) -> [(c_int, c_int); 2] {
+    match address {
+        IpAddr::V4(_) => [(libc::IPPROTO_IP, libc::IP_TTL), (libc::IPPROTO_IP, libc::IP_MULTICAST_TTL)],
+        IpAddr::V6(_) => {
+            [(libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS), (libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_HOPS)]
+        }
+    }
+}
+
+/// Whether this failure to send is what the network said of what was sent before.
+fn is_of_an_earlier_packet(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ECONNREFUSED)
+}
