@@ -1,4 +1,5 @@
 //! The fit against simulated counters and clocks: is it right, is its bound, and what does it make of surprises?
+#![allow(dead_code, reason = "the simulation is shared with other tests")]
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

@@ -1,5 +1,7 @@
 //! A counter on a wandering oscillator, and a clock that is read beside it through windows of noise.
 
+pub(crate) mod network;
+
 use sidereal_time::{Instant, Reading, Span, Tai, Ticks};
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, seeded, good enough.
