@@ -85,6 +85,7 @@ impl Bench {
             addresses: vec!["10.77.0.1".parse().expect("an address"), "fd77::1".parse().expect("an address")],
             ntp_port: 123,
             vlans: Vec::new(),
+            smear: None,
         };
         let rate_limit = (kind == Kind::RateLimited).then(|| {
             let options = RateLimitOptions {

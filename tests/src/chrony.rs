@@ -1,3 +1,4 @@
+use core::net::IpAddr;
 use core::time::Duration;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -48,7 +49,9 @@ pub struct NtpData {
     pub interleaved: bool,
     /// The last reply was authenticated.
     pub authenticated: bool,
-    /// The replies that passed chrony's checks.
+    /// The messages that answered chrony's own and were authenticated, where they had to be.
+    pub valid: u64,
+    /// Those of them that it could follow.
     pub good: u64,
 }
 
@@ -77,6 +80,24 @@ impl<'a> Chronyd<'a> {
             None => Err("nothing".into()),
         })?;
         Ok(Self { process, namespace, socket })
+    }
+
+    /// A server at `address` that serves the host's own time at `stratum`; `keys` is its key file, if it has one, `lines`
+    /// what it is configured with besides.
+    ///
+    /// # Errors
+    /// As [`Chronyd::start`].
+    pub fn server(
+        namespace: &'a Namespace,
+        name: &str,
+        address: IpAddr,
+        stratum: u8,
+        keys: Option<&Path>,
+        lines: &[&str],
+    ) -> Result<Self> {
+        let serve = format!("bindaddress {address}\nallow\nlocal stratum {stratum}");
+        let keys = keys.map(|path| format!("keyfile {}", path.display())).unwrap_or_default();
+        Self::start(namespace, name, &[&[serve.as_str(), keys.as_str()], lines].concat())
     }
 
     /// A client of one server: `source` is what follows `server` in chrony.conf (`10.77.0.1 xleave`), to which fast
@@ -124,6 +145,7 @@ impl<'a> Chronyd<'a> {
                 delay_s: fields.get(19)?.parse().ok()?,
                 interleaved: fields.get(26)? == "Yes",
                 authenticated: fields.get(27)? == "Yes",
+                valid: fields.get(32)?.parse().ok()?,
                 good: fields.get(33)?.parse().ok()?,
             })
         };

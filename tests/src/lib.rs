@@ -11,9 +11,11 @@ mod chrony;
 mod error;
 mod frames;
 mod janitor;
+mod liar;
 mod net;
 mod ntpd_rs;
 mod ntpdig;
+mod ntpsec;
 pub mod pcap;
 mod prefix;
 mod process;
@@ -26,13 +28,15 @@ pub use chrony::{Chronyd, NtpData, SourceState};
 pub use error::{Error, Result};
 pub use frames::FrameSocket;
 pub use janitor::{Hugepages, Janitor};
+pub use liar::Liar;
 pub use net::{
     CLIENT_IPV4, CLIENT_IPV6, CLIENT_MAC, INTERFACE, Link, Namespace, Net, SERVER_IPV4, SERVER_IPV6, SERVER_MAC,
 };
 pub use ntpd_rs::NtpdRs;
 pub use ntpdig::{Dig, ntpdig};
+pub use ntpsec::Ntpd;
 pub use prefix::program;
 pub use process::Process;
 pub use sidereal::{Options, Sidereal, Transport, write_private};
-pub use status::Status;
+pub use status::{Source, Sources, Status};
 pub use wait::{until, until_some};

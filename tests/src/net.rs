@@ -27,6 +27,9 @@ pub const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 0x77, 1];
 /// The MAC of the client's end of the link.
 pub const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0x77, 2];
 
+/// Where `ip netns exec` looks for what a namespace has in the place of files in `/etc`.
+const ETC_NETNS: &str = "/etc/netns";
+
 /// How long a program that should end at once is waited for.
 const PROGRAM_SECONDS: &str = "60";
 /// How much of the end of each log is shown when a test fails.
@@ -74,8 +77,10 @@ impl Net {
         let directory = directory.keep();
         let server = Namespace { name: format!("{name}-s"), directory: directory.clone() };
         let client = Namespace { name: format!("{name}-c"), directory: directory.clone() };
-        let janitor = Janitor::new(&format!(
-            r#"for namespace in {} {}; do
+        let janitor = {
+            let (server, client, directory) = (&server.name, &client.name, directory.display());
+            Janitor::new(&format!(
+                r#"for namespace in {server} {client}; do
                    for round in 1 2 3 4 5 6 7 8 9 10; do
                        pids=$(ip netns pids $namespace)
                        [ -n "$pids" ] || break
@@ -84,11 +89,9 @@ impl Net {
                    done
                    ip netns delete $namespace
                done
-               rm -rf {}"#,
-            server.name,
-            client.name,
-            directory.display()
-        ))?;
+               rm -rf {directory} {ETC_NETNS}/{server} {ETC_NETNS}/{client}"#,
+            ))?
+        };
         let net = Self { server, client, directory, _janitor: janitor };
         net.build(link)?;
         Ok(net)
@@ -219,6 +222,19 @@ impl Namespace {
         // Duplicate address detection is IPv6's.
         let used = if address.contains(':') { words.len() } else { words.len() - 1 };
         self.output(words.get(..used).unwrap_or_default()).map(drop)
+    }
+
+    /// Lets programs that are started here from now on find the names of `hosts` (as in `/etc/hosts`), and no others.
+    ///
+    /// # Errors
+    /// The files cannot be written.
+    pub fn set_hosts(&self, hosts: &str) -> Result<()> {
+        // `ip netns exec` puts these in the place of the host's.
+        let directory = Path::new(ETC_NETNS).join(&self.name);
+        fs::create_dir_all(&directory)
+            .and_then(|()| fs::write(directory.join("hosts"), hosts))
+            .and_then(|()| fs::write(directory.join("nsswitch.conf"), "hosts: files\n"))
+            .map_err(Error::io(directory.display().to_string()))
     }
 
     /// Lets every program that runs here run on `core` alone, all threads of it.

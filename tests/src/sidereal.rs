@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use crate::net::succeed;
 use crate::{
-    Error, INTERFACE, Link, Namespace, Net, Process, Result, SERVER_IPV4, SERVER_IPV6, Status, program, until_some,
+    Error, INTERFACE, Link, Namespace, Net, Process, Result, SERVER_IPV4, SERVER_IPV6, Sources, Status, program,
+    until_some,
 };
 
 /// How long Sidereal may take to answer on its control socket.
@@ -125,30 +126,53 @@ impl<'a> Sidereal<'a> {
     /// # Errors
     /// It is not built, or does not start.
     pub fn start(net: &'a Net, options: &Options) -> Result<Self> {
-        let namespace = net.server();
-        let directory = namespace.directory_of("sidereal")?;
+        let mut server = Self::launch(net.server(), "sidereal", options)?;
+        server.synchronised(START_DEADLINE)?;
+        Ok(server)
+    }
+
+    /// Starts it in `namespace`, with its files in a directory called `name`, and waits until it answers at its control
+    /// socket.
+    ///
+    /// # Errors
+    /// It is not built, or does not start.
+    pub fn launch(namespace: &'a Namespace, name: &str, options: &Options) -> Result<Self> {
+        let directory = namespace.directory_of(name)?;
         let files = Files {
             configuration: directory.join("sidereal.toml"),
             socket: directory.join("control"),
-            state: namespace.directory_of("sidereal/state")?,
+            state: namespace.directory_of(&format!("{name}/state"))?,
             keys: directory.join("keys"),
         };
-        let process = {
-            files.write(options)?;
-            let mut command = namespace.command(program("sidereal")?);
-            command.args(["run", "--config"]).arg(&files.configuration);
-            namespace.spawn("sidereal", command)?
-        };
+        files.write(options)?;
+        let mut command = namespace.command(program("sidereal")?);
+        command.args(["run", "--config"]).arg(&files.configuration);
+        let process = namespace.spawn(name, command)?;
         let mut server = Self { process, namespace, files };
-        until_some("sidereal synchronised", START_DEADLINE, || match server.process.ended() {
-            Some(status) => Err(format!("it ended: {status}; {}", server.process.stderr())),
-            None => match server.status() {
-                Ok(status) if status.get("/clock/synchronised") == Some(&Value::Bool(true)) => Ok(()),
-                Ok(status) => Err(status.to_string()),
+        server.until("an answer of sidereal", START_DEADLINE, |_| true)?;
+        Ok(server)
+    }
+
+    /// Waits until it serves a time that clients may follow.
+    ///
+    /// # Errors
+    /// It does not within `deadline`, or has ended.
+    pub fn synchronised(&mut self, deadline: Duration) -> Result<Status> {
+        self.until("sidereal synchronised", deadline, |status| {
+            status.get("/clock/synchronised") == Some(&Value::Bool(true))
+        })
+    }
+
+    /// Waits until its status is as `condition` wants it.
+    fn until(&mut self, what: &str, deadline: Duration, condition: impl Fn(&Status) -> bool) -> Result<Status> {
+        until_some(what, deadline, || match self.process.ended() {
+            Some(status) => Err(format!("it ended: {status}; {}", self.process.stderr())),
+            None => match self.status() {
+                Ok(status) if condition(&status) => Ok(status),
+                Ok(status) => Err(format!("{status}\n{}", self.process.stderr())),
                 Err(error) => Err(error.to_string()),
             },
-        })?;
-        Ok(server)
+        })
     }
 
     /// The document of `sidereal status --json`.
@@ -156,10 +180,45 @@ impl<'a> Sidereal<'a> {
     /// # Errors
     /// The server does not answer.
     pub fn status(&self) -> Result<Status> {
+        Status::parse(&self.ask(&["status", "--json"])?)
+    }
+
+    /// The document of `sidereal sources --json`.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub fn sources(&self) -> Result<Sources> {
+        Sources::parse(&self.ask(&["sources", "--json"])?)
+    }
+
+    /// Waits until its sources are as `condition` wants them.
+    ///
+    /// # Errors
+    /// They are not within `deadline`, or it has ended.
+    pub fn sources_until(
+        &mut self,
+        what: &str,
+        deadline: Duration,
+        condition: impl Fn(&Sources) -> bool,
+    ) -> Result<Sources> {
+        until_some(what, deadline, || match self.process.ended() {
+            Some(status) => Err(format!("it ended: {status}; {}", self.process.stderr())),
+            None => match self.sources() {
+                Ok(sources) if condition(&sources) => Ok(sources),
+                Ok(sources) => Err(sources.to_string()),
+                Err(error) => Err(error.to_string()),
+            },
+        })
+    }
+
+    /// What a command prints that asks the running one: `words` are the command and its options.
+    ///
+    /// # Errors
+    /// The command fails.
+    pub fn ask(&self, words: &[&str]) -> Result<String> {
         let mut command = self.namespace.command(program("sidereal")?);
-        command.args(["status", "--json", "--socket"]).arg(&self.files.socket);
-        let text = succeed("sidereal status", command)?;
-        Status::parse(&text)
+        command.args(words).arg("--socket").arg(&self.files.socket);
+        succeed(&format!("sidereal {}", words.join(" ")), command)
     }
 
     /// Rewrites the configuration with other options, and has it read by SIGHUP.

@@ -1,8 +1,9 @@
 //! From a packet to its verdict.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use sidereal_engine::SmearKind;
 use sidereal_nic::{Flow, RxChecksums};
-use sidereal_ntp::{Answer, Arrival, HEADER_LEN, Moment, Policy, Server};
+use sidereal_ntp::{Answer, Arrival, HEADER_LEN, Moment, PeerTable, Policy, Server};
 use sidereal_time::{NtpTimestamp, Ticks};
 use sidereal_wire::{Checksums, Fault, Headers, Ipv4, Ipv6, LinkDestination, Network, Plain};
 
@@ -18,6 +19,8 @@ pub struct Service {
     /// VLAN identifiers that are served besides untagged frames; the reply goes back with the request's tag. Frames of
     /// other VLANs are the kernel's.
     pub vlans: Vec<u16>,
+    /// How leap seconds are smeared here; `None` where clients are told of them instead.
+    pub smear: Option<SmearKind>,
 }
 
 /// What holds for every packet of a burst.
@@ -45,6 +48,12 @@ impl Judge {
     pub fn new(service: Service, server: Server) -> Self {
         let hosts = Hosts::new(&service.addresses);
         Self { service, hosts, server }
+    }
+
+    /// How leap seconds are smeared on its port.
+    #[must_use]
+    pub const fn smear(&self) -> Option<SmearKind> {
+        self.service.smear
     }
 
     /// The NTP server, which wants its TX stamps back.
@@ -122,7 +131,8 @@ impl Judge {
     }
 
     /// The verdict on any request in a plain packet, as that of [`Self::any`]: with a MAC or extension fields, or where the
-    /// policy asks for a closer look. Only for speed again: these are many where clients use keys.
+    /// policy asks for a closer look. Only for speed again: these are many where clients use keys. What may be for an
+    /// association is left to [`Self::any`].
     #[inline]
     fn longer<N: Family>(
         &mut self,
@@ -138,6 +148,9 @@ impl Judge {
         let (source, _) = packet.addresses();
         let arrival = Arrival { client: source.into(), receive, ticks: terms.now };
         let payload = packet.payload();
+        if PeerTable::may_claim(payload) {
+            return None;
+        }
         Some(match self.server.answer(payload, payload.len(), &arrival, &terms.moment, terms.policy) {
             Answer::Reply { len, kind, token } => Verdict::Reply { len: packet.turn_around(len), kind, token },
             Answer::Drop(reason) => Verdict::Drop(DropReason::Ntp(reason)),
@@ -170,10 +183,14 @@ impl Judge {
         if self.is_own(headers.source) {
             return Verdict::Drop(DropReason::OwnAddress);
         }
+        let payload = headers.payload();
+        // Before the check: broadcasts, which are no requests, are to be heard too, and the kernel checks for itself.
+        if frame.get(payload.clone()).is_some_and(|message| terms.policy.peers.claim(headers.source, message)) {
+            return Verdict::Kernel;
+        }
         if let Err(fault) = sidereal_wire::check(frame, &headers, checksums) {
             return Verdict::Drop(DropReason::Headers(fault));
         }
-        let payload = headers.payload();
         let Some(message) = buffer.get_mut(payload.start..) else {
             return Verdict::Drop(DropReason::Headers(Fault::TruncatedFrame));
         };
@@ -286,7 +303,7 @@ mod tests {
     fn judge() -> Judge {
         let addresses = ["10.77.0.1", "224.0.1.1", "fd77::1"].map(|address| address.parse().unwrap()).to_vec();
         let limits = ServerLimits { interleaved_clients: 16, rate_limit_prefixes: 16, secret: [7, 11] };
-        Judge::new(Service { addresses, ntp_port: 123, vlans: Vec::new() }, Server::new(&limits))
+        Judge::new(Service { addresses, ntp_port: 123, vlans: Vec::new(), smear: None }, Server::new(&limits))
     }
 
     /// Frames of requests with one byte changed or none, to and from addresses of which some are the judge's own.
@@ -332,7 +349,8 @@ mod tests {
                 kiss_of_death: true,
             };
             let rate_limit = limited.then(|| RateLimit::new(&options, 1_000_000_000).unwrap());
-            let policy = Policy { rate_limit, interleaved: true, ..Policy::default() };
+            let peers = PeerTable::new(["10.77.0.9", "fd77::9"].map(|peer| peer.parse().unwrap()));
+            let policy = Policy { rate_limit, interleaved: true, peers, ..Policy::default() };
             let moment = Moment {
                 header: ReplyHeader::new(&SystemVariables::UNSYNCHRONISED),
                 transmit: NtpTimestamp::from_bits(1 << 40),

@@ -2,11 +2,11 @@
 
 use arrayvec::ArrayVec;
 use sidereal_cpu::LocalCounter;
-use sidereal_engine::{SNAPSHOT_WORDS, Snapshot};
+use sidereal_engine::{SNAPSHOT_WORDS, SmearKind, SmearedClock, Snapshot};
 use sidereal_nic::{BURST, Burst, Content, Packet, RxQueue, TxQueue};
-use sidereal_ntp::{Moment, Policy, ReplyHeader, SystemVariables};
+use sidereal_ntp::{LeapIndicator, Moment, Policy, ReplyHeader, SystemVariables};
 use sidereal_publish::{SeqlockReader, TableReader};
-use sidereal_time::{Counter, NtpTimestamp, Span, Stamp, Ticks, TxStamp};
+use sidereal_time::{Counter, NtpClock, NtpTimestamp, Span, Stamp, Ticks, TxStamp};
 use std::sync::Arc;
 
 use crate::limits::{FRAME_MAX, SNAPSHOT_STALE_S, STAMPS_PER_TURN};
@@ -64,7 +64,7 @@ impl<R: RxQueue, T: TxQueue<R::Packet>> Worker<R, T> {
             tx: parts.tx,
             burst: Burst::new(),
             counter: parts.counter,
-            clock: Clock::new(parts.snapshot),
+            clock: Clock::new(parts.snapshot, parts.judge.smear()),
             pace: Pace::default(),
             policy: parts.policy,
             judge: parts.judge,
@@ -107,7 +107,7 @@ impl<R: RxQueue, T: TxQueue<R::Packet>> Worker<R, T> {
         if self.clock.refresh(now) {
             self.counters.add(Count::StaleBursts, 1);
         }
-        let found = self.clock.local(now);
+        let found = self.clock.found;
         let transmit = self.clock.local(self.pace.leaving(now, received));
         let moment = Moment { header: self.clock.header, transmit };
         let terms = Terms { now, moment, policy: self.policy.current() };
@@ -195,44 +195,75 @@ impl<R: RxQueue, T: TxQueue<R::Packet>> Worker<R, T> {
     }
 }
 
-/// What a worker knows of the time: the last snapshot, and the reply header made from it.
+/// What a worker knows of the time: the last snapshot, and what its port makes of it.
 #[derive(Debug)]
 struct Clock {
     reader: SnapshotReader,
-    header: ReplyHeader,
+    smear: Option<SmearKind>,
     is_stale: bool,
+    header: ReplyHeader,
+    local: NtpClock,
+    realtime: NtpClock,
+    /// When the last burst was found.
+    found: NtpTimestamp,
 }
 
 impl Clock {
-    fn new(reader: SnapshotReader) -> Self {
-        let header = ReplyHeader::new(&reader.get().system);
-        Self { reader, header, is_stale: false }
+    fn new(reader: SnapshotReader, smear: Option<SmearKind>) -> Self {
+        let snapshot = *reader.get();
+        let header = ReplyHeader::new(&snapshot.system);
+        let (local, realtime) = (snapshot.local_ntp, snapshot.realtime_ntp);
+        let mut clock = Self { reader, smear, is_stale: false, header, local, realtime, found: NtpTimestamp::UNKNOWN };
+        clock.adopt();
+        clock
     }
 
-    /// Looks for a newer snapshot. Returns whether the one at hand is too old to be believed at `now`.
+    /// Looks for a newer snapshot, as a burst is found at `now`. Returns whether the one at hand is too old to be believed.
     fn refresh(&mut self, now: Ticks) -> bool {
         let changed = self.reader.refresh();
         let local = &self.reader.get().local;
         let age = local.rate.span(local.elapsed(now));
         let is_stale = age > Span::from_secs(SNAPSHOT_STALE_S);
         if changed || is_stale != self.is_stale {
-            let system = if is_stale { &SystemVariables::UNSYNCHRONISED } else { &self.reader.get().system };
-            self.header = ReplyHeader::new(system);
             self.is_stale = is_stale;
+            self.adopt();
         }
+        self.found = self.local(now);
         is_stale
     }
 
-    fn local(&self, ticks: Ticks) -> NtpTimestamp {
-        self.reader.get().local_ntp.at(ticks)
+    /// Takes from the snapshot what this port tells.
+    fn adopt(&mut self) {
+        let snapshot = self.reader.get();
+        let mut system = if self.is_stale { SystemVariables::UNSYNCHRONISED } else { snapshot.system };
+        (self.local, self.realtime) = (snapshot.local_ntp, snapshot.realtime_ntp);
+        if let Some(kind) = self.smear {
+            let smeared = snapshot.smeared.of(kind);
+            (self.local, self.realtime) = (smeared.local, smeared.realtime);
+            if matches!(system.leap, LeapIndicator::Insert | LeapIndicator::Delete) {
+                // Who is told of a leap second would make it once more.
+                system.leap = LeapIndicator::None;
+            }
+            if !system.reference_time.is_unknown() {
+                system.reference_time = smeared.reference_time;
+            }
+        }
+        self.header = ReplyHeader::new(&system);
     }
 
-    /// The time of a stamp; `None` for one of a counter that no model is known of.
+    #[inline]
+    fn local(&self, ticks: Ticks) -> NtpTimestamp {
+        self.local.at(ticks)
+    }
+
+    /// The time of a stamp, of this burst or the one before; `None` for one of a counter that no model is known of.
     fn read(&self, stamp: Stamp) -> Option<NtpTimestamp> {
-        let snapshot = self.reader.get();
         match stamp.counter {
-            Counter::Realtime => Some(snapshot.realtime_ntp.at(stamp.ticks)),
-            counter if counter == snapshot.local.counter => Some(snapshot.local_ntp.at(stamp.ticks)),
+            Counter::Realtime => {
+                let at = self.realtime.at(stamp.ticks);
+                Some(if self.smear.is_some() { SmearedClock::seen_by(self.found, at) } else { at })
+            }
+            counter if counter == self.reader.get().local.counter => Some(self.local.at(stamp.ticks)),
             _ => None,
         }
     }

@@ -7,7 +7,7 @@ use sidereal_cpu::LocalCounter;
 use sidereal_dataplane::{Count, SNAPSHOT_STALE_S};
 use sidereal_nic::{RxStamps, TxStamps};
 use sidereal_nic_sim::{SimOptions, StampFaults};
-use sidereal_ntp::{AccessAction, AccessRule, AccessTable, Header, Mode, Policy, Stratum};
+use sidereal_ntp::{AccessAction, AccessRule, AccessTable, Header, Mode, PeerTable, Policy, Stratum};
 use sidereal_time::{Counter, Ticks};
 
 /// A NIC that stamps nothing.
@@ -219,6 +219,43 @@ fn a_new_policy_holds_from_the_next_burst_on() {
     assert_eq!(drops(&rig), [("ntp_access", 1)]);
     rig.policy.replace(rig::policy());
     assert!(rig.ask(&request("10.77.0.2:4000", 1)).is_some());
+}
+
+#[test]
+fn what_peers_say_as_peers_goes_to_the_kernel() {
+    let mut rig = Rig::new(&without_stamps());
+    let peers = PeerTable::new(["10.77.0.9", "fd77::9"].map(|peer| peer.parse().unwrap()));
+    rig.policy.replace(Policy { peers, ..rig::policy() });
+    let mut buffer = [0; 2048];
+    for mode in [1, 2, 5] {
+        for peer in ["10.77.0.9:123", "[fd77::9]:123"] {
+            // Whether it carries a MAC is for the association to see.
+            for len in [48, 68] {
+                let mut payload = [0; 68];
+                payload[0] = 0x20 | mode;
+                let sent = frame(peer, &payload[..len]);
+                assert_eq!(rig.ask(&sent), None);
+                let taken = rig.for_kernel.pop(&mut buffer).map(|len| buffer[..len].to_vec());
+                assert_eq!(taken, Some(sent), "mode {mode} of {peer}");
+            }
+        }
+    }
+    // Broadcasts come to everybody.
+    let mut broadcast = frame("10.77.0.9:123", &[0x25; 48]);
+    broadcast[..6].fill(0xff);
+    assert_eq!(rig.ask(&broadcast), None);
+    assert_eq!(rig.for_kernel.pop(&mut buffer).map(|len| buffer[..len].to_vec()), Some(broadcast));
+    assert_eq!((rig.counters.read().count(Count::ToKernel), drops(&rig)), (13, vec![]));
+
+    // A peer that asks as a client is one, and others are no peers.
+    assert!(rig.ask(&request("10.77.0.9:4000", 1)).is_some());
+    for mode in [1, 2, 5] {
+        let mut payload = [0; 48];
+        payload[0] = 0x20 | mode;
+        assert_eq!(rig.ask(&frame("10.77.0.8:123", &payload)), None);
+    }
+    assert_eq!(rig.for_kernel.pop(&mut buffer), None);
+    assert_eq!(drops(&rig), [("ntp_symmetric_unauthenticated", 1), ("ntp_symmetric_passive", 1), ("ntp_broadcast", 1)]);
 }
 
 #[test]

@@ -8,9 +8,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sidereal_cpu::LocalCounter;
-use sidereal_engine::{Action, Engine, EngineConfig, Event, Snapshot};
+use sidereal_engine::{
+    Action, ClockReading, Engine, EngineConfig, Event, Reference, SelectionOptions, SmearOptions, Snapshot,
+    SystemReference,
+};
 use sidereal_ntp::{ReferenceId, Stratum};
 use sidereal_phc::SystemClock;
+use sidereal_servo::ServoOptions;
 use sidereal_time::{LeapTable, LocalClock, Rate, Span};
 
 /// Time to settle, before which nothing is counted.
@@ -43,11 +47,23 @@ fn follow(counter: LocalCounter, length: Duration) -> Findings {
         rate: Rate::from_hertz(counter.nominal_hertz()),
         precision: -24,
     };
-    let config = EngineConfig {
+    let reference = SystemReference {
         stratum: Stratum::PRIMARY,
         reference_id: ReferenceId(*b"LOCL"),
         root_delay: Span::ZERO,
         root_dispersion: Span::ZERO,
+    };
+    let config = EngineConfig {
+        reference: Reference::System(reference),
+        sources: Vec::new(),
+        selection: SelectionOptions::default(),
+        servo: ServoOptions::default(),
+        clocks: Vec::new(),
+        own_addresses: Vec::new(),
+        broadcasts: Vec::new(),
+        smear: SmearOptions::default(),
+        seed: [0; 32],
+        saved: None,
     };
     let table = LeapTable::built_in();
     let mut engine = Engine::new(local, config, table.clone(), counter.now());
@@ -58,7 +74,10 @@ fn follow(counter: LocalCounter, length: Duration) -> Findings {
         engine.handle(Event::Timer, counter.now());
         while let Some(action) = engine.poll_action() {
             match action {
-                Action::ReadSystemClock => engine.handle(Event::Reading(clock.read()), counter.now()),
+                Action::ReadClock(clock_id) => {
+                    let reading = ClockReading::Utc(clock.read());
+                    engine.handle(Event::ClockRead { clock: clock_id, reading }, counter.now());
+                }
                 Action::Publish(next) => {
                     if start.elapsed() > SETTLE {
                         findings.changed(&snapshot, &next);
@@ -66,6 +85,8 @@ fn follow(counter: LocalCounter, length: Duration) -> Findings {
                     snapshot = next;
                 }
                 Action::Report(report) => println!("{report}"),
+                // Without sources, and with a system clock that is the reference, nothing else is wanted.
+                _ => {}
             }
         }
         thread::sleep(PAUSE);

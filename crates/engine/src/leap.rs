@@ -74,3 +74,46 @@ pub(crate) fn differing(table: &LeapTable, now: Instant<Tai>, kernel_s: i32) -> 
     let soon_s = tai_offset_s(table, now + DOUBT_AFTER);
     (kernel_s != table_s && kernel_s != soon_s).then_some((kernel_s, table_s))
 }
+
+/// When the newest entry of `table` begins: whatever a clock shows, it is later.
+pub(crate) fn latest(table: &LeapTable) -> Instant<Utc> {
+    table.entries().last().map_or(Instant::EPOCH, |entry| entry.begins)
+}
+
+/// `table` with a leap second that it lacks, at the end of the UTC day of `now`; it still expires when it did.
+pub(crate) fn with_unlisted(table: &LeapTable, now: Instant<Tai>, step: i8) -> Option<LeapTable> {
+    /// From 1900 to 1970, in seconds: what the format counts from.
+    const SINCE_1900_S: i128 = 2_208_988_800;
+    const DAY_S: i128 = 86_400;
+    let ntp_seconds = |at: Instant<Utc>| at.split().0 + SINCE_1900_S;
+    let midnight = (table.tai_to_utc(now).split().0.div_euclid(DAY_S) + 1) * DAY_S;
+    let mut text = table.expires().map_or_else(String::new, |at| format!("#@ {}\n", ntp_seconds(at)));
+    for entry in table.entries() {
+        text.push_str(&format!("{} {}\n", ntp_seconds(entry.begins), entry.tai_offset_s));
+    }
+    // An insertion steps UTC back, and TAI - UTC up.
+    let offset_s = tai_offset_s(table, now) - i32::from(step);
+    text.push_str(&format!("{} {offset_s}\n", midnight + SINCE_1900_S));
+    LeapTable::parse(&text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leap_second_that_was_heard_of_is_entered() {
+        let table = LeapTable::parse("#@ 3960057600\n3692217600 37\n").unwrap();
+        // 2026-12-31, at noon.
+        let noon = Instant::<Utc>::from_secs(1_798_718_400);
+        let now = table.utc_to_tai(noon);
+        for (step, offset_s) in [(-1, 38), (1, 36)] {
+            let more = with_unlisted(&table, now, step).unwrap();
+            assert_eq!(more.expires(), table.expires());
+            assert_eq!(more.tai_to_utc(now), noon);
+            let (at, listed) = more.next(now).unwrap();
+            assert_eq!((listed, tai_offset_s(&more, at)), (step, offset_s));
+            assert_eq!(more.tai_offset(noon + Span::from_secs(43_200)), offset_s);
+        }
+    }
+}

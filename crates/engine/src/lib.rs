@@ -2,11 +2,46 @@
 //! the daemon, in `single` mode and in the simulator.
 #![forbid(unsafe_code)]
 
+mod arming;
+mod broadcast;
+mod clocks;
+mod config;
+mod doubt;
 mod engine;
+mod event;
+mod follow;
+mod identity;
 mod leap;
+mod pool;
+mod publication;
+mod reference;
+mod remote;
 mod report;
+mod resolution;
+mod saved;
+mod selection;
+mod smear;
 mod snapshot;
+mod source;
+mod sources;
+mod status;
+mod surroundings;
+mod wire;
 
-pub use engine::{Action, Engine, EngineConfig, Event, Status, Synchronisation};
+pub use arming::{Arming, arm};
+pub use config::{
+    Address, BroadcastOptions, ClockId, ClockOptions, ClockScale, EngineConfig, MAX_BROADCASTS, MAX_CLOCKS,
+    MAX_SOURCES, Reference, ReferenceKind, SourceKind, SourceOptions, Steer, SystemReference,
+};
+pub use engine::Engine;
+pub use event::{Action, ClockReading, Endpoint, Event, Outgoing, PacketId};
 pub use report::{Report, Severity};
+pub use saved::{Saved, SavedFault};
+pub use selection::{
+    AuthenticationPolicy, Candidate, Flags, NoSelection, Reason, Selection, SelectionOptions, Selector, SourceState,
+    Verdict,
+};
+pub use smear::{Smear, SmearKind, SmearOptions, SmearedClock, SmearedClocks};
 pub use snapshot::{SNAPSHOT_WORDS, Snapshot};
+pub use source::SourceId;
+pub use status::{ClockStatus, FollowingStatus, SourceStatus, Status, Synchronisation};

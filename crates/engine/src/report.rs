@@ -1,13 +1,17 @@
 //! What the engine has to say to people.
 
 use core::fmt;
+use std::collections::VecDeque;
 
+use sidereal_ntp::{KissCode, Stratum};
 use sidereal_time::Span;
+
+use crate::{SavedFault, SourceState};
 
 const NANOS_PER_DAY: i128 = 86_400_000_000_000;
 
 /// Something that happened to the clock. `Display` gives the words for the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
     /// There is a model of the reference: from here on we are synchronised.
     Synchronised {
@@ -65,6 +69,130 @@ pub enum Report {
         /// How long ago.
         ago: Span,
     },
+    /// The sources are followed: from here on we are synchronised.
+    Followed {
+        /// The source that our time is said to come from.
+        source: String,
+        /// How far our time may be from the truth, either way.
+        bound: Span,
+    },
+    /// Our time is said to come from another source. It does not move for that.
+    Following {
+        /// Which.
+        source: String,
+        /// Its stratum.
+        stratum: Stratum,
+    },
+    /// A source is judged otherwise than before.
+    Judged {
+        /// Which.
+        source: String,
+        /// How it is judged now.
+        state: SourceState,
+        /// Why.
+        reason: String,
+    },
+    /// A server asks us to stop, or to ask more rarely (RFC 5905 §7.4).
+    Kissed {
+        /// The source.
+        source: String,
+        /// What it says.
+        code: KissCode,
+    },
+    /// A name could not be resolved; it is asked for again. Said when it begins.
+    Unresolved {
+        /// The source.
+        source: String,
+    },
+    /// A member of a pool is given up for another one.
+    Replaced {
+        /// The member.
+        source: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// There are more sources, clocks or groups than are looked after.
+    LeftOut {
+        /// Of what.
+        what: &'static str,
+        /// How many are left out.
+        count: usize,
+    },
+    /// No source is left to follow: the time runs on by what was learned of the counter.
+    Holdover {
+        /// Why.
+        reason: String,
+        /// How far our time may be from the truth, either way; it grows.
+        bound: Span,
+    },
+    /// The time is no longer good enough to be served: from here on we are not synchronised.
+    Unsynchronised {
+        /// How far our time may be from the truth, either way.
+        bound: Span,
+        /// Since when no source is followed.
+        alone: Span,
+    },
+    /// The sources say that our time was wrong, and it was set.
+    TimeStepped {
+        /// How far: positive where it went forward.
+        by: Span,
+        /// The generation of models that begins here.
+        generation: u32,
+    },
+    /// The local counter stood still, or was set: the time is asked for anew.
+    CounterJumped {
+        /// How much of the time it did not see; `None` where nobody knows.
+        by: Option<Span>,
+    },
+    /// A clock of the host was set by somebody else. What is served did not move.
+    ClockJumped {
+        /// Which.
+        clock: String,
+        /// How far: positive where it went forward.
+        by: Span,
+    },
+    /// A clock of the host was set by us, or would have been if it were not steered dry.
+    ClockStepped {
+        /// Which.
+        clock: String,
+        /// How far: positive where it went forward.
+        by: Span,
+        /// Whether it was not done.
+        dry: bool,
+    },
+    /// A clock of the host cannot be read.
+    ClockLost {
+        /// Which.
+        clock: String,
+    },
+    /// A clock of the host can be read again.
+    ClockFound {
+        /// Which.
+        clock: String,
+    },
+    /// A clock of the host refused to be steered. Said when it begins.
+    SteerFailed {
+        /// Which.
+        clock: String,
+    },
+    /// Somebody else steers a clock of the host: we leave it alone until nothing is seen of that for a while.
+    Rival {
+        /// Which.
+        clock: String,
+        /// Who, if it is known.
+        who: Option<String>,
+    },
+    /// The table of leap seconds has expired, and the sources say that a leap second comes at the end of this UTC day: it is
+    /// made.
+    LeapSecondHeard {
+        /// What is then added to UTC, in seconds.
+        step: i8,
+    },
+    /// What was saved when the program last ran is not used.
+    SavedIgnored {
+        /// Why.
+        fault: SavedFault,
+    },
 }
 
 /// How much a report matters.
@@ -81,15 +209,15 @@ impl Report {
     #[must_use]
     pub const fn severity(&self) -> Severity {
         match self {
-            Self::Synchronised { .. } | Self::ReferenceSynchronised { .. } | Self::LeapSecondMade => Severity::Notice,
-            Self::Lost { .. }
-            | Self::Stepped { .. }
-            | Self::ReferenceUnsynchronised { .. }
-            | Self::TaiOffsetDiffers { .. }
-            | Self::LeapSecondMissed { .. }
-            | Self::LeapSecondUnlisted { .. }
-            | Self::TaiMoved { .. }
-            | Self::LeapTableExpired { .. } => Severity::Warning,
+            Self::Synchronised { .. }
+            | Self::ReferenceSynchronised { .. }
+            | Self::LeapSecondMade
+            | Self::Followed { .. }
+            | Self::Following { .. }
+            | Self::Replaced { .. }
+            | Self::ClockFound { .. } => Severity::Notice,
+            Self::Judged { state, .. } if is_fine(*state) => Severity::Notice,
+            _ => Severity::Warning,
         }
     }
 }
@@ -134,6 +262,96 @@ impl fmt::Display for Report {
                 let days = ago.as_nanos_rounded() / NANOS_PER_DAY;
                 write!(f, "the leap-second table expired {days} days ago: it may lack a leap second; update it")
             }
+            Self::Followed { source, bound } => {
+                write!(f, "synchronised within {bound} s; the system peer is {source}")
+            }
+            Self::Following { source, stratum } => write!(f, "the system peer is now {source} (stratum {stratum})"),
+            Self::Judged { source, state, reason } => write!(f, "{source} is {state}: {reason}"),
+            Self::Kissed { source, code: KissCode::Rate } => {
+                write!(f, "{source} asks us to ask more rarely (RATE): done")
+            }
+            Self::Kissed { source, code } => {
+                write!(f, "{source} refuses to serve us ({}): it is no longer asked", code.reference_id())
+            }
+            Self::Unresolved { source } => write!(f, "the name {source} cannot be resolved: asking again"),
+            Self::Replaced { source, reason } => {
+                write!(f, "{source} is given up for another member of its pool: {reason}")
+            }
+            Self::LeftOut { what, count } => write!(f, "{count} {what} too many: they are left out"),
+            Self::Holdover { reason, bound } => {
+                write!(f, "holdover: {reason}; the time is right within {bound} s, and that grows")
+            }
+            Self::Unsynchronised { bound, alone } => {
+                write!(f, "no source followed for {alone} s, the time may be {bound} s off: served as unsynchronised")
+            }
+            Self::TimeStepped { by, generation } => {
+                write!(f, "the sources agree that the time was off: set by {by} s (generation {generation})")
+            }
+            Self::CounterJumped { by: Some(by) } => {
+                write!(f, "the local counter missed {by} s (the host was suspended or moved): asking for the time anew")
+            }
+            Self::CounterJumped { by: None } => {
+                f.write_str("the local counter was set back (the host was moved): asking for the time anew")
+            }
+            Self::ClockJumped { clock, by } => {
+                write!(f, "somebody set the clock {clock} by {by} s; the time served did not move")
+            }
+            Self::ClockStepped { clock, by, dry: false } => write!(f, "the clock {clock} was set by {by} s"),
+            Self::ClockStepped { clock, by, dry: true } => {
+                write!(f, "the clock {clock} would have been set by {by} s, were it steered")
+            }
+            Self::ClockLost { clock } => write!(f, "the clock {clock} cannot be read"),
+            Self::ClockFound { clock } => write!(f, "the clock {clock} can be read again"),
+            Self::SteerFailed { clock } => write!(f, "the clock {clock} refuses to be steered; trying on"),
+            Self::Rival { clock, who: Some(who) } => {
+                write!(f, "{who} steers the clock {clock} too: leaving it alone; stop one of the two")
+            }
+            Self::Rival { clock, who: None } => {
+                write!(
+                    f,
+                    "somebody else steers the clock {clock} too: leaving it alone; find out who and stop one of the two"
+                )
+            }
+            Self::LeapSecondHeard { step } => write!(
+                f,
+                "the sources announce a leap second ({step:+} s) at the end of this day, which the expired leap-second table lacks: it is made; update the table"
+            ),
+            Self::SavedIgnored { fault } => {
+                write!(f, "what was saved of the counter's frequency is ignored: {}", fault.words())
+            }
         }
+    }
+}
+
+/// Whether nobody needs to look at a source in this state.
+pub(crate) const fn is_fine(state: SourceState) -> bool {
+    matches!(
+        state,
+        SourceState::Selected
+            | SourceState::Combined
+            | SourceState::Outlier
+            | SourceState::NoSelect
+            | SourceState::Unpreferred
+            | SourceState::Waiting
+    )
+}
+
+/// Reports kept for a caller who does not fetch them; beyond, the oldest are dropped.
+const MAX_REPORTS: usize = 32;
+
+/// Reports that wait to be fetched.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reports(VecDeque<Report>);
+
+impl Reports {
+    pub(crate) fn say(&mut self, report: Report) {
+        if self.0.len() == MAX_REPORTS {
+            self.0.pop_front();
+        }
+        self.0.push_back(report);
+    }
+
+    pub(crate) fn next(&mut self) -> Option<Report> {
+        self.0.pop_front()
     }
 }

@@ -4,6 +4,8 @@ use sidereal_ntp::{LeapIndicator, ReferenceId, Stratum, SystemVariables};
 use sidereal_publish::Words;
 use sidereal_time::{ClockModel, Counter, Instant, NtpClock, NtpShort, NtpTimestamp, Rate, Span, Ticks};
 
+use crate::{SmearedClock, SmearedClocks};
+
 /// The fixed part of what a worker may know, published by seqlock each time the engine learns something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Snapshot {
@@ -15,6 +17,8 @@ pub struct Snapshot {
     /// clock shows them. It holds from the moment the engine is made, synchronised or not (to a microsecond before the
     /// first good reading).
     pub realtime_ntp: NtpClock,
+    /// Both, as ports tell them that smear leap seconds.
+    pub smeared: SmearedClocks,
     /// What a reply says of us.
     pub system: SystemVariables,
     /// Counts the snapshots.
@@ -22,32 +26,52 @@ pub struct Snapshot {
 }
 
 /// How many words a [`Snapshot`] is told in.
-pub const SNAPSHOT_WORDS: usize = 22;
+pub const SNAPSHOT_WORDS: usize = MODEL_WORDS + 2 * CLOCK_WORDS + 2 * SMEARED_WORDS + SYSTEM_WORDS + 1;
+
+const MODEL_WORDS: usize = 8;
+const CLOCK_WORDS: usize = 5;
+const SMEARED_WORDS: usize = 2 * CLOCK_WORDS + 1;
+const SYSTEM_WORDS: usize = 3;
 
 /// Any words give a snapshot: an unknown counter becomes [`Counter::Realtime`], and widths, strata and shifts out of range
 /// become the nearest within.
 impl Words<SNAPSHOT_WORDS> for Snapshot {
     fn to_words(&self) -> [u64; SNAPSHOT_WORDS] {
-        let [m0, m1, m2, m3, m4, m5, m6, m7] = model_to_words(&self.local);
-        let [l0, l1, l2, l3, l4] = clock_to_words(&self.local_ntp);
-        let [r0, r1, r2, r3, r4] = clock_to_words(&self.realtime_ntp);
-        let [s0, s1, s2] = system_to_words(&self.system);
-        [m0, m1, m2, m3, m4, m5, m6, m7, l0, l1, l2, l3, l4, r0, r1, r2, r3, r4, s0, s1, s2, self.sequence]
+        let mut words = [0; SNAPSHOT_WORDS];
+        let told = model_to_words(&self.local)
+            .into_iter()
+            .chain(clock_to_words(&self.local_ntp))
+            .chain(clock_to_words(&self.realtime_ntp))
+            .chain(smeared_to_words(&self.smeared.linear))
+            .chain(smeared_to_words(&self.smeared.cosine))
+            .chain(system_to_words(&self.system))
+            .chain([self.sequence]);
+        words.iter_mut().zip(told).for_each(|(word, told)| *word = told);
+        words
     }
 
     fn from_words(words: [u64; SNAPSHOT_WORDS]) -> Self {
-        let [m0, m1, m2, m3, m4, m5, m6, m7, l0, l1, l2, l3, l4, r0, r1, r2, r3, r4, s0, s1, s2, sequence] = words;
+        let mut words = words.into_iter();
         Self {
-            local: model_from_words([m0, m1, m2, m3, m4, m5, m6, m7]),
-            local_ntp: clock_from_words([l0, l1, l2, l3, l4]),
-            realtime_ntp: clock_from_words([r0, r1, r2, r3, r4]),
-            system: system_from_words([s0, s1, s2]),
-            sequence,
+            local: model_from_words(next(&mut words)),
+            local_ntp: clock_from_words(next(&mut words)),
+            realtime_ntp: clock_from_words(next(&mut words)),
+            smeared: SmearedClocks {
+                linear: smeared_from_words(next(&mut words)),
+                cosine: smeared_from_words(next(&mut words)),
+            },
+            system: system_from_words(next(&mut words)),
+            sequence: words.next().unwrap_or_default(),
         }
     }
 }
 
-fn model_to_words(model: &ClockModel) -> [u64; 8] {
+/// The next words, as many as are asked for; zeros beyond the last, where there are none.
+fn next<const N: usize>(words: &mut impl Iterator<Item = u64>) -> [u64; N] {
+    core::array::from_fn(|_| words.next().unwrap_or_default())
+}
+
+fn model_to_words(model: &ClockModel) -> [u64; MODEL_WORDS] {
     let [reference_high, reference_low] = halves_of_u128(model.reference.units().cast_unsigned());
     let [error_high, error_low] = halves_of_u128(model.error.units().cast_unsigned());
     [
@@ -62,7 +86,7 @@ fn model_to_words(model: &ClockModel) -> [u64; 8] {
     ]
 }
 
-fn model_from_words(words: [u64; 8]) -> ClockModel {
+fn model_from_words(words: [u64; MODEL_WORDS]) -> ClockModel {
     let [ticks, reference_high, reference_low, rate, error_high, error_low, drift_and_generation, counter_and_width] =
         words;
     let (drift_ppb, generation) = halves_of_u64(drift_and_generation);
@@ -79,7 +103,7 @@ fn model_from_words(words: [u64; 8]) -> ClockModel {
     }
 }
 
-fn clock_to_words(clock: &NtpClock) -> [u64; 5] {
+fn clock_to_words(clock: &NtpClock) -> [u64; CLOCK_WORDS] {
     [
         clock.reference_ticks.0,
         clock.reference.to_bits(),
@@ -89,7 +113,7 @@ fn clock_to_words(clock: &NtpClock) -> [u64; 5] {
     ]
 }
 
-fn clock_from_words([ticks, reference, rate, leap_after, unused_and_step]: [u64; 5]) -> NtpClock {
+fn clock_from_words([ticks, reference, rate, leap_after, unused_and_step]: [u64; CLOCK_WORDS]) -> NtpClock {
     let (unused_bits, _) = halves_of_u64(unused_and_step);
     let [.., leap_step] = unused_and_step.to_be_bytes();
     NtpClock {
@@ -102,7 +126,22 @@ fn clock_from_words([ticks, reference, rate, leap_after, unused_and_step]: [u64;
     }
 }
 
-fn system_to_words(system: &SystemVariables) -> [u64; 3] {
+fn smeared_to_words(clock: &SmearedClock) -> [u64; SMEARED_WORDS] {
+    let [l0, l1, l2, l3, l4] = clock_to_words(&clock.local);
+    let [r0, r1, r2, r3, r4] = clock_to_words(&clock.realtime);
+    [l0, l1, l2, l3, l4, r0, r1, r2, r3, r4, clock.reference_time.to_bits()]
+}
+
+fn smeared_from_words(words: [u64; SMEARED_WORDS]) -> SmearedClock {
+    let [l0, l1, l2, l3, l4, r0, r1, r2, r3, r4, reference_time] = words;
+    SmearedClock {
+        local: clock_from_words([l0, l1, l2, l3, l4]),
+        realtime: clock_from_words([r0, r1, r2, r3, r4]),
+        reference_time: NtpTimestamp::from_bits(reference_time),
+    }
+}
+
+fn system_to_words(system: &SystemVariables) -> [u64; SYSTEM_WORDS] {
     let [a, b, c, d] = system.reference_id.0;
     [
         u64::from_be_bytes([
@@ -120,7 +159,7 @@ fn system_to_words(system: &SystemVariables) -> [u64; 3] {
     ]
 }
 
-fn system_from_words([identity, root, reference_time]: [u64; 3]) -> SystemVariables {
+fn system_from_words([identity, root, reference_time]: [u64; SYSTEM_WORDS]) -> SystemVariables {
     let [_, leap, stratum, precision, a, b, c, d] = identity.to_be_bytes();
     let (root_delay, root_dispersion) = halves_of_u64(root);
     SystemVariables {
@@ -180,8 +219,8 @@ mod tests {
     proptest! {
         /// Every snapshot can be reached from words, so this is the round trip of them all.
         #[test]
-        fn words_survive_a_round_trip(words in proptest::array::uniform22(any::<u64>())) {
-            let snapshot = <Snapshot as Words<SNAPSHOT_WORDS>>::from_words(words);
+        fn words_survive_a_round_trip(words in proptest::collection::vec(any::<u64>(), SNAPSHOT_WORDS)) {
+            let snapshot = <Snapshot as Words<SNAPSHOT_WORDS>>::from_words(words.try_into().expect("as many"));
             prop_assert_eq!(Snapshot::from_words(snapshot.to_words()), snapshot);
         }
     }

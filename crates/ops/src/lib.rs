@@ -7,13 +7,16 @@
 mod ask;
 mod control;
 mod rates;
+mod sources;
 mod status;
 
 pub use ask::{AskError, ask};
 pub use control::{BindError, ControlSocket, Served};
 pub use rates::{RateMeter, Rates, Totals};
+pub use sources::{SourceStatus, Sources};
 pub use status::{
-    ClockStatus, LeapStatus, LinkState, PortStatus, Refusal, Reply, Request, ResidenceStatus, Status, WorkerStatus,
+    ClockStatus, FollowerStatus, LeapStatus, LinkState, PortStatus, Refusal, Reply, Request, ResidenceStatus, Status,
+    WorkerStatus,
 };
 
 /// The longest request in bytes; what is longer is refused.

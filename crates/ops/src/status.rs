@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use crate::Rates;
+use crate::{Rates, Sources};
 
 /// What can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -12,6 +12,8 @@ use crate::Rates;
 pub enum Request {
     /// How the appliance is.
     Status,
+    /// What it thinks of its sources.
+    Sources,
 }
 
 /// An answer. Its `schema` says which document it is and in which version: a version keeps its fields and may get more.
@@ -21,6 +23,9 @@ pub enum Reply {
     /// How the appliance is.
     #[serde(rename = "sidereal.status/1")]
     Status(Box<Status>),
+    /// What it thinks of its sources.
+    #[serde(rename = "sidereal.sources/1")]
+    Sources(Sources),
     /// The request is not answered.
     #[serde(rename = "sidereal.error/1")]
     Refusal(Refusal),
@@ -44,6 +49,12 @@ pub struct Status {
     pub uptime_s: u64,
     /// The clock, and what clients are told of it.
     pub clock: ClockStatus,
+    /// What became of the readings that the clock was made of, by name.
+    #[serde(default)]
+    pub readings: BTreeMap<String, u64>,
+    /// The clocks of this host that follow ours, or would.
+    #[serde(default)]
+    pub clocks: Vec<FollowerStatus>,
     /// The table of leap seconds.
     pub leap_seconds: LeapStatus,
     /// The ports.
@@ -55,8 +66,26 @@ pub struct Status {
 /// The clock, and what clients are told of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClockStatus {
-    /// Where the time comes from.
+    /// Where the time comes from: `system` or `sources`.
     pub reference: String,
+    /// How we stand to it: `unlocked` before there is a time, `step` while one is being set, `locked` while it is
+    /// followed, `holdover` while it is silent.
+    #[serde(default)]
+    pub state: String,
+    /// The name of the source that speaks for all that are followed; absent where none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_peer: Option<String>,
+    /// How far our time may be from the truth, either way, as far as the sources tell it, in nanoseconds; absent before
+    /// there is a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound_ns: Option<i64>,
+    /// How far it is with a probability of 99.99 %, errors that no statistics can show aside, in nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncertainty_ns: Option<i64>,
+    /// How much faster the counter runs than its nominal rate, in parts per billion; absent where the system clock is the
+    /// reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frequency_ppb: Option<f64>,
     /// Whether clients are told a time that they may follow.
     pub synchronised: bool,
     /// The stratum, 1 to 16; 16 is unsynchronised.
@@ -83,6 +112,30 @@ pub struct ClockStatus {
     pub generation: u32,
     /// Counts what was published to the workers.
     pub snapshots: u64,
+}
+
+/// A clock of this host that follows ours, or would.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FollowerStatus {
+    /// Its name: `system`, or the path of its device.
+    pub name: String,
+    /// Whether it is steered: `off`, `dry` or `on`.
+    pub steer: String,
+    /// Whether it can no longer be read.
+    #[serde(default)]
+    pub lost: bool,
+    /// How far it is ahead of ours, in nanoseconds; absent until it is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset_ns: Option<i64>,
+    /// The frequency that it is set to, or would be, in parts per billion faster than its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frequency_ppb: Option<f64>,
+    /// What was last done to it, or would have been, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_adjustment: Option<String>,
+    /// Who else steers it; absent where nobody was noticed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rival: Option<String>,
 }
 
 /// The table of leap seconds.

@@ -3,8 +3,9 @@
 
 use proptest::prelude::*;
 use sidereal_ops::{
-    AskError, BindError, ClockStatus, ControlSocket, LeapStatus, LinkState, PortStatus, REPLY_MAX, REQUEST_MAX, Rates,
-    Refusal, Reply, Request, ResidenceStatus, Served, Status, WorkerStatus, ask,
+    AskError, BindError, ClockStatus, ControlSocket, FollowerStatus, LeapStatus, LinkState, PortStatus, REPLY_MAX,
+    REQUEST_MAX, Rates, Refusal, Reply, Request, ResidenceStatus, Served, SourceStatus, Sources, Status, WorkerStatus,
+    ask,
 };
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -21,6 +22,11 @@ fn status(workers: usize) -> Status {
         uptime_s: 7,
         clock: ClockStatus {
             reference: "system".into(),
+            state: "locked".into(),
+            system_peer: None,
+            bound_ns: Some(1620),
+            uncertainty_ns: None,
+            frequency_ppb: Some(-1.5),
             synchronised: true,
             stratum: 1,
             leap: "none".into(),
@@ -35,6 +41,16 @@ fn status(workers: usize) -> Status {
             generation: 0,
             snapshots: 3,
         },
+        readings: [("accepted".into(), 4)].into(),
+        clocks: vec![FollowerStatus {
+            name: "system".into(),
+            steer: "dry".into(),
+            lost: false,
+            offset_ns: Some(-3),
+            frequency_ppb: None,
+            last_adjustment: Some("frequency +1.5 ppb".into()),
+            rival: Some("chronyd".into()),
+        }],
         leap_seconds: LeapStatus { source: "built in".into(), expires: None, expired: false },
         ports: vec![PortStatus {
             name: "lan0".into(),
@@ -70,7 +86,7 @@ fn while_serving<T>(socket: &ControlSocket, reply: Reply, client: impl FnOnce() 
             let mut reply = Some(reply);
             let deadline = std::time::Instant::now() + LONG;
             while std::time::Instant::now() < deadline {
-                match socket.serve_once(|Request::Status| reply.take().unwrap()).unwrap() {
+                match socket.serve_once(|_| reply.take().unwrap()).unwrap() {
                     Served::Nothing => std::thread::sleep(Duration::from_millis(1)),
                     Served::Answered => return,
                     Served::Unanswered(error) => panic!("{error}"),
@@ -101,6 +117,51 @@ fn a_status_arrives_as_it_was_sent() {
     assert_eq!(names, ["control"], "the client's own socket is gone");
     drop(socket);
     assert!(!path.exists());
+}
+
+#[test]
+fn sources_arrive_as_they_were_sent() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control");
+    let socket = ControlSocket::bind(&path).unwrap();
+    let source = |number: u8| SourceStatus {
+        name: format!("pool-{number}"),
+        address: Some("192.0.2.1:123".into()),
+        kind: "ntp".into(),
+        mode: Some("client".into()),
+        state: "falseticker".into(),
+        reason: "50.0 ms from the majority, which agrees within 0.3 ms".into(),
+        stratum: Some(2),
+        reference_id: Some("GPS".into()),
+        leap: Some("none".into()),
+        poll: Some(-6),
+        reach: Some(0o377),
+        reach_octal: Some("377".into()),
+        offset_ns: Some(50_000_000),
+        delay_ns: Some(20_000),
+        jitter_ns: Some(1_000),
+        bound_ns: Some(150_000),
+        age_ms: Some(900),
+        authenticated: true,
+        interleaved: true,
+        counts: ["sent", "accepted", "bogus", "duplicate", "unauthenticated"].map(|name| (name.into(), 1)).into(),
+        last_ignored: Some("bogus".into()),
+    };
+    let sources = |count| Sources {
+        followed: true,
+        system_peer: None,
+        failure: Some("no majority".into()),
+        sources: (0..count).map(source).collect(),
+    };
+    // What is not known is left out, and read as not known.
+    let waiting = SourceStatus { name: "a".into(), ..SourceStatus::default() };
+    assert!(!serde_json::to_string(&waiting).unwrap().contains("offset_ns"));
+    // As many as anybody will have fit into one datagram.
+    for sent in [Sources { sources: vec![waiting], ..sources(0) }, sources(200)].map(Reply::Sources) {
+        let got = while_serving(&socket, sent.clone(), || ask(&path, &Request::Sources, LONG)).unwrap();
+        assert_eq!(got, sent);
+        assert_eq!(serde_json::to_value(&sent).unwrap()["schema"], "sidereal.sources/1");
+    }
 }
 
 #[test]

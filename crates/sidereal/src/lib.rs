@@ -3,10 +3,12 @@
 
 mod command;
 pub mod config;
+mod engine_config;
 mod host;
 mod leap;
 mod logging;
 mod policy;
 mod run;
+mod show;
 
 pub use command::main;

@@ -1,13 +1,13 @@
 //! From the configuration to what the workers are told: who may ask, with which keys, and how often.
 
 use sidereal_ntp::{
-    AccessAction, AccessRule, AccessTable, KeyTable, Policy, RateLimit, RateLimitError, RateLimitOptions,
+    AccessAction, AccessRule, AccessTable, KeyTable, PeerTable, Policy, RateLimit, RateLimitError, RateLimitOptions,
 };
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::command::Failure;
-use crate::config::{self, Action, Config, Invalid};
+use crate::config::{self, Action, Config, HostAddress, Invalid, NtpMode};
 
 /// Why there is no policy.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +55,7 @@ pub(crate) fn policy(config: &Config, ticks_per_second: u64) -> Result<Policy, P
         keys: config.keys.as_ref().map(|keys| read_keys(keys.file.as_path())).transpose()?.unwrap_or_default(),
         rate_limit: rate_limit(config, ticks_per_second)?,
         interleaved: config.ntp_server.interleaved,
+        peers: peers(config),
     })
 }
 
@@ -66,6 +67,15 @@ pub(crate) fn read_keys(path: &Path) -> Result<KeyTable, PolicyError> {
     // Not kept in memory for longer than it takes: the table has its own copies.
     let text = zeroize::Zeroizing::new(text);
     KeyTable::parse(&text).map_err(|source| PolicyError::Keys { path: path.to_owned(), source })
+}
+
+/// Who speaks to us at the port that we serve. One that is given by name is not known here, and is heard on kernel ports only.
+fn peers(config: &Config) -> PeerTable {
+    let speaks_first = config.ntp_sources.iter().filter(|source| source.mode != NtpMode::Client);
+    PeerTable::new(speaks_first.filter_map(|source| match source.address {
+        HostAddress::Ip(address) => Some(address),
+        HostAddress::Name(_) => None,
+    }))
 }
 
 fn access_table(config: &Config) -> AccessTable {

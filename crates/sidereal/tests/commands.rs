@@ -118,6 +118,7 @@ fn schemas_are_json_schemas() {
         (&["schema", "check"], "Document"),
         (&["schema", "query"], "Document"),
         (&["schema", "status"], "Reply"),
+        (&["schema", "sources"], "Reply"),
     ] {
         let output = sidereal(arguments);
         assert!(output.status.success());
@@ -142,10 +143,12 @@ fn a_load_that_makes_no_sense_is_refused() {
 
 #[test]
 fn asking_nobody_fails_in_words_and_as_a_document() {
-    let status = sidereal(&["status", "--socket", "/nonexistent/control", "--json"]);
-    assert_eq!(status.status.code(), Some(1));
-    assert_eq!(document(&status)["schema"], "sidereal.error/1");
-    assert!(text(&status.stderr).contains("help: start `sidereal run`"));
+    for command in ["status", "sources"] {
+        let output = sidereal(&[command, "--socket", "/nonexistent/control", "--json"]);
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(document(&output)["schema"], "sidereal.error/1");
+        assert!(text(&output.stderr).contains("help: start `sidereal run`"));
+    }
 
     let port = free_port().to_string();
     let silent = ["query", "127.0.0.1", "--port", &port, "--count", "1", "--timeout", "200ms"];
@@ -267,14 +270,17 @@ fn serves(mode: &str, signal: &str) {
 
     appliance.wait_until("counted", |status| status["workers"][0]["replies"]["basic"].as_u64() >= Some(9));
     appliance.wait_until("measured", |status| status["workers"][0]["residence"]["count"].as_u64() >= Some(1));
+    appliance.wait_until("locked", |status| status["clock"]["state"] == "locked");
     let status = appliance.status().unwrap();
+    assert!(status["readings"]["accepted"].as_u64() >= Some(1), "{status:#}");
+    assert_eq!(status["clocks"], Value::Array(Vec::new()), "the reference does not follow: {status:#}");
     assert_eq!((&status["schema"], &status["mode"]), (&"sidereal.status/1".into(), &mode.into()));
     assert_eq!(status["workers"][0]["replies"]["interleaved"], 2, "{status:#}");
     assert_eq!((&status["ports"][0]["name"], &status["ports"][0]["link"]), (&"lo".into(), &"up".into()));
     assert_eq!(status["clock"]["stratum"], 1);
     let socket = appliance.path("control");
     let words = sidereal(&["status", "--socket", socket.to_str().unwrap()]);
-    assert!(text(&words.stdout).contains("clock    system, synchronised  stratum 1  LOCL"), "{words:?}");
+    assert!(text(&words.stdout).contains("clock    system, locked, synchronised  stratum 1  LOCL"), "{words:?}");
 
     // Another one cannot have the same state, socket or port.
     let config = appliance.path("sidereal.toml");
@@ -292,6 +298,42 @@ fn the_appliance_serves_and_drains() {
 #[test]
 fn one_thread_serves_and_drains() {
     serves("single", "INT");
+}
+
+/// One sidereal follows another on the same host: the same clock, so that every offset is an error.
+#[test]
+fn one_follows_another_and_says_why() {
+    let server = Appliance::start("appliance", "");
+    let source = format!(
+        "[[ntp.source]]\naddress = '127.0.0.1'\nname = 'other'\nport = {}\nmin_poll = -4\nmax_poll = -2\n\
+         interleaved = true\n",
+        server.port
+    );
+    let mut follower = Appliance::start("single", &source);
+    follower.wait_until("locked", |status| status["clock"]["state"] == "locked");
+    let status = follower.status().unwrap();
+    let clock = &status["clock"];
+    assert_eq!((&clock["reference"], &clock["system_peer"]), (&"sources".into(), &"other".into()), "{status:#}");
+    assert_eq!((&clock["stratum"], &clock["reference_id"]), (&2.into(), &"127.0.0.1".into()), "{status:#}");
+    assert!(clock["bound_ns"].as_i64().unwrap() >= clock["uncertainty_ns"].as_i64().unwrap(), "{status:#}");
+    assert_eq!((&status["clocks"][0]["name"], &status["clocks"][0]["steer"]), (&"system".into(), &"dry".into()));
+
+    let socket = follower.path("control");
+    let asked = |more: &[&str]| sidereal(&[&["sources", "--socket", socket.to_str().unwrap()], more].concat());
+    let sources = document(&asked(&["--json"]));
+    assert_eq!(sources["schema"], "sidereal.sources/1");
+    let source = &sources["sources"][0];
+    assert_eq!((&source["name"], &source["state"]), (&"other".into(), &"selected".into()), "{sources:#}");
+    assert_eq!(source["address"], format!("127.0.0.1:{}", server.port));
+    assert!(source["offset_ns"].as_i64().unwrap().abs() <= source["bound_ns"].as_i64().unwrap(), "{sources:#}");
+    let words = asked(&[]);
+    let words = text(&words.stdout);
+    assert!(words.contains("\n*  other ") && words.contains("\n     selected: "), "{words}");
+    assert!(words.ends_with("following other and what is combined with it\n"), "{words}");
+
+    server.stop("TERM");
+    follower.wait_until("alone", |status| status["clock"]["state"] == "holdover");
+    follower.stop("TERM");
 }
 
 #[test]

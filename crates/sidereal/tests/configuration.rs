@@ -2,13 +2,112 @@
 #![expect(clippy::unwrap_used, reason = "a test says no by panicking")]
 
 use proptest::prelude::*;
-use sidereal::config::{Backend, Config, DEFAULT, Document, PortKind, schema};
+use sidereal::config::{Backend, Config, DEFAULT, Document, Driver, PortKind, Reference, Steer, schema};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 const KERNEL: &str = "[[port]]\nname = 'a'\nbackend = 'kernel'\naddresses = ['::']\n";
 const DPDK: &str = "[[port]]\nname = 'b'\nbackend = 'dpdk'\ndevice = 'net_null0'\naddresses = ['10.0.0.1/24']\n";
+
+/// What is said about where time comes from and goes to.
+fn bad_sources() -> Vec<(String, Vec<&'static str>)> {
+    let source = |more: &str| format!("{KERNEL}[[ntp.source]]\n{more}\n");
+    let server = |more: &str| source(&format!("address = '10.77.0.1'\n{more}"));
+    let keyed = |more: &str| format!("{}[keys]\nfile = '/k'\n", server(more));
+    let wired = |more: &str| format!("{KERNEL}[[reference_clock]]\nname = 'gps'\n{more}\n");
+    let broadcast = |more: &str| format!("{KERNEL}[[ntp.broadcast]]\n{more}\n");
+    vec![
+        // Values.
+        (
+            source("address = '10.77.0.300'"),
+            vec!["F:6:11: \"10.77.0.300\" is neither an IP address nor the name", "`port`"],
+        ),
+        (source("address = '0.0.0.0'"), vec!["F:6:11: \"0.0.0.0\" is no server's address"]),
+        (source("address = '224.0.1.1'"), vec!["F:6:11: \"224.0.1.1\" is a group", "the server itself has"]),
+        (server("min_poll = -7"), vec!["F:7:12: -7 is out of range", "from -6 to 17: 6 for 64 s"]),
+        (server("max_poll = 18"), vec!["F:7:12: 18 is out of range"]),
+        (server("version = 5"), vec!["F:7:11: 5 is out of range", "from 1 to 4"]),
+        (server("key = 0"), vec!["F:7:7: 0 is out of range", "from 1 to 4294967295"]),
+        (server("max_delay_ratio = 0.9"), vec!["F:7:19: 0.9 is out of range", "a number from 1 to 1000"]),
+        (server("max_delay_ratio = nan"), vec!["F:7:19: NaN is out of range"]),
+        (server("quantile = 2"), vec!["F:7:12: 2 is out of range", "a number from 0.01 to 1"]),
+        (server("offset = '5'"), vec!["F:7:10: \"5\" is not a correction", "\"-250us\""]),
+        (server("offset = '-2h'"), vec!["F:7:10: \"-2h\" is an hour or more"]),
+        (server("name = 'a b'"), vec!["F:7:8: \"a b\" is not the name of a source"]),
+        (server("mode = 'server'"), vec!["F:7:8: unknown variant `server`"]),
+        (wired("kind = 'pps'\ndevice = 'pps0'"), vec!["F:8:10: \"pps0\" is not the path of a device", "\"/dev/ptp0\""]),
+        (format!("{KERNEL}[servo]\nstep_threshold = 'none'"), vec!["F:6:18: \"none\" is not a length of time"]),
+        (format!("{KERNEL}[servo]\nmax_slew_ppm = 0"), vec!["F:6:16: 0 is out of range", "from 0.001 to 100000"]),
+        // What one value says about another.
+        (server("min_poll = 5\nmax_poll = 4"), vec!["F:7:12: 5 is more than `max_poll`, 4", "a smaller `min_poll`"]),
+        (server("min_poll = 11"), vec!["F:7:12: 11 is more than `max_poll`, 10"]),
+        (server("key = 1"), vec!["F:7:7: no key is known", "add [keys]"]),
+        (keyed("mode = 'symmetric'"), vec!["F:7:8: symmetric peers without a key", "add `key`"]),
+        (keyed("mode = 'symmetric_passive'"), vec!["F:7:8: symmetric peers without a key"]),
+        (keyed("key = 1\nmode = 'symmetric'\nburst = true"), vec!["F:9:9: `burst` is for mode = \"client\""]),
+        (server("pool = 3"), vec!["F:7:8: \"10.77.0.1\" is one address, and no pool", "a name that has many"]),
+        (source("address = 'a.example'\npool = 3\nmode = 'broadcast'"), vec!["F:7:8: `pool` is for mode = \"client\""]),
+        (
+            format!("mode = 'single'\n{}", source("address = 'a.example'")),
+            vec!["F:7:11: \"a.example\" must be looked up", "write an IP address"],
+        ),
+        (server("nts = true"), vec!["F:7:7: this release has no Network Time Security", "remove `nts`"]),
+        (server("max_delay = '0s'"), vec!["F:7:13: no exchange takes no time"]),
+        (server("filter_length = 4"), vec!["F:7:17: there is no filter", "write `filter` too"]),
+        (server("filter = 'moving_median'\nquantile = 0.2"), vec!["F:8:12: the filter is another", "\"quantile\""]),
+        (server("noselect = true\nprefer = true"), vec!["F:8:10: `prefer` is for a source that may be selected"]),
+        (
+            server("[[ntp.source]]\naddress = '10.77.0.1'"),
+            vec!["F:8:11: \"10.77.0.1\" stands above already", "each server once"],
+        ),
+        (
+            server("name = 'a'\n[[reference_clock]]\nname = 'a'\nkind = 'shm'\nunit = 0"),
+            vec!["F:9:8: a source called \"a\" stands above", "a `name` of its own"],
+        ),
+        (
+            server("[selection]\nminimum_sources = 2"),
+            vec!["F:8:19: 2 sources must agree, and there are 1", "add sources"],
+        ),
+        (server("[selection]\nmax_distance = '0s'"), vec!["F:8:16: no source is that near"]),
+        (
+            server("noselect = true\n[clock]\nreference = 'sources'"),
+            vec!["F:9:13: there is no source that may be followed"],
+        ),
+        (
+            format!("{KERNEL}[clock]\nreference = 'sources'"),
+            vec!["F:6:13: there is no source", "add an [[ntp.source]]"],
+        ),
+        (server("[clock]\nreference = 'system'\nsteer = 'on'"), vec!["F:9:9: \"on\" cannot be done"]),
+        // Broadcasts.
+        (broadcast("address = '::'"), vec!["F:6:11: \"::\" reaches nobody else", "\"10.77.0.255\""]),
+        (broadcast("address = 'fd77::1'"), vec!["F:6:11: \"fd77::1\" reaches nobody else"]),
+        (broadcast("address = '10.77.0.255'\nttl = 3"), vec!["F:7:7: \"10.77.0.255\" passes no router"]),
+        (broadcast("address = '10.77.0.255'\nkey = 3"), vec!["F:7:7: no key is known"]),
+        // Reference clocks and the clocks that follow.
+        (wired("kind = 'pps'"), vec!["F:7:8: kind = \"pps\" needs a `device`", "device = \"/dev/pps0\""]),
+        (wired("kind = 'shm'"), vec!["F:7:8: kind = \"shm\" needs a `unit`", "unit = 0"]),
+        (wired("kind = 'sock'"), vec!["F:7:8: kind = \"sock\" needs a `path`"]),
+        (wired("kind = 'shm'\nunit = 0\npin = 1"), vec!["F:9:7: `pin` is not for kind = \"shm\""]),
+        (wired("kind = 'ptp'\ndevice = '/dev/ptp0'\nunit = 1"), vec!["F:9:8: `unit` is not for kind = \"ptp\""]),
+        (wired("kind = 'pps'\ndevice = '/dev/pps0'"), vec!["F:5:1: the sources are pulses", "add a source that does"]),
+        (
+            wired("kind = 'ptp'\ndevice = '/dev/ptp0'\n[[ptp_clock]]\ndevice = '/dev/ptp0'\nsteer = 'on'"),
+            vec!["F:11:9: \"/dev/ptp0\" is the source \"gps\": it would follow itself"],
+        ),
+        (
+            format!("{KERNEL}{}", "[[ptp_clock]]\ndevice = '/dev/ptp0'\n".repeat(2)),
+            vec!["F:8:10: \"/dev/ptp0\" stands above already"],
+        ),
+        // How they are followed.
+        (
+            format!("{KERNEL}[servo]\nstep_threshold = 'never'\nstep_updates = 3"),
+            vec!["F:7:16: `step_threshold` says that time is never set anew"],
+        ),
+        (format!("{KERNEL}[servo]\nmax_bound = '0s'"), vec!["F:6:13: \"0s\" is out of range", "more than \"0s\""]),
+        (format!("{KERNEL}[smear]\nwindow = '1s'"), vec!["F:6:10: \"1s\" is out of range", "from \"1h\" to \"240h\""]),
+    ]
+}
 
 /// Configurations, and all that is said about them: `FILE:LINE:COLUMN: what`, and the remedy.
 fn bad() -> Vec<(String, Vec<&'static str>)> {
@@ -124,14 +223,13 @@ fn bad() -> Vec<(String, Vec<&'static str>)> {
             vec!["F:11:7: another port has the TAP interface \"sd-b\""],
         ),
         (
-            kernel("[[ntp.source]]\naddress = 'time.example'"),
-            vec!["F:5:1: this release serves time and does not follow sources", "remove every [[ntp.source]]"],
-        ),
-        (
             kernel("[ptp]\ndomain = 0"),
             vec!["F:5:1: this release serves NTP and has no PTP instance", "remove the table [ptp]"],
         ),
-        (kernel("[clock]\nsteer = 'on'"), vec!["F:6:9: \"on\" cannot be done", "write \"dry\" or \"off\""]),
+        (
+            kernel("[clock]\nsteer = 'on'"),
+            vec!["F:6:9: \"on\" cannot be done", "write \"dry\" or \"off\", or add an [[ntp.source]]"],
+        ),
         (kernel("[clock]\nroot_delay = '1day'"), vec!["F:6:14: \"1day\" is too long", "less than 65535 s"]),
         (kernel("[clock]\nroot_dispersion = '1day'"), vec!["F:6:19: \"1day\" is too long"]),
         (
@@ -147,7 +245,7 @@ fn bad() -> Vec<(String, Vec<&'static str>)> {
 
 #[test]
 fn each_fault_is_told_with_its_place_and_its_remedy() {
-    for (text, expected) in bad() {
+    for (text, expected) in bad().into_iter().chain(bad_sources()) {
         let error = Config::parse(&text, Path::new("F")).expect_err(&text).to_string();
         for part in expected {
             assert!(error.contains(part), "{text}\n---\n{error}\n--- lacks\n{part}");
@@ -197,6 +295,8 @@ fn what_the_default_file_has_in_comments_is_right_too() {
     let config = Config::parse(&uncommented, Path::new("default.toml"));
     if cfg!(feature = "dpdk") {
         let config = config.unwrap();
+        assert_eq!((config.ntp_sources.len(), config.ntp_broadcasts.len(), config.ptp_clocks.len()), (1, 1, 1));
+        assert_eq!(config.reference_clocks.len(), 2);
         assert!(config.ntp_server.rate_limit.is_some() && config.keys.is_some() && config.access.len() == 1);
         assert!(matches!(&config.ports[1].kind, PortKind::Dpdk(port) if port.addresses.len() == 2));
     } else {
@@ -235,6 +335,49 @@ fn described(root: &serde_json::Value, schema: &serde_json::Value, value: &serde
         }
         _ => {}
     }
+}
+
+#[test]
+fn sources_are_followed_where_there_are_any() {
+    let parse = |more: &str| Config::parse(&format!("{KERNEL}{more}"), Path::new("F")).unwrap();
+    const SERVER: &str = "[[ntp.source]]\naddress = '10.77.0.1'\n";
+    assert_eq!(parse("").reference, Reference::System);
+    assert_eq!(parse(SERVER).reference, Reference::Sources);
+    assert_eq!(parse("[[reference_clock]]\nname = 'a'\nkind = 'shm'\nunit = 0").reference, Reference::Sources);
+    assert_eq!(parse(&format!("{SERVER}[clock]\nreference = 'system'")).reference, Reference::System);
+    assert_eq!(parse(&format!("{SERVER}[clock]\nsteer = 'on'")).clock.steer, Steer::On);
+
+    let clocks = parse(
+        "[[reference_clock]]\nname = 'a'\nkind = 'sock'\npath = '/run/a'\noffset = '-1ms'\n\
+         [[reference_clock]]\nname = 'b'\nkind = 'external_timestamp'\ndevice = '/dev/ptp0'\nstratum = 3",
+    )
+    .reference_clocks;
+    assert_eq!((clocks[0].reference_id.to_string(), clocks[1].reference_id.to_string()), ("SOCK".into(), "PPS".into()));
+    assert!(clocks[0].offset.negative && clocks[1].stratum == 3);
+    let device = "/dev/ptp0".parse().unwrap();
+    assert_eq!(clocks[1].driver, Driver::ExternalTimestamp { device, channel: 0, pin: None });
+}
+
+#[test]
+fn a_key_that_the_file_lacks_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, keys) = (directory.path().join("sidereal.toml"), directory.path().join("keys"));
+    fs::write(&keys, "1 SHA1 HEX:00").unwrap();
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).unwrap();
+    let with_keys = |source: u32, broadcast: u32| {
+        let text = format!(
+            "{KERNEL}[keys]\nfile = '{}'\n[state]\ndirectory = '{}'\n[[ntp.source]]\naddress = '10.77.0.1'\n\
+             key = {source}\n[[ntp.broadcast]]\naddress = '10.77.0.255'\nkey = {broadcast}\n",
+            keys.display(),
+            directory.path().join("state").display()
+        );
+        fs::write(&path, text).unwrap();
+        Config::load(&path)
+    };
+    with_keys(1, 1).unwrap();
+    let error = with_keys(2, 3).unwrap_err().to_string();
+    assert!(error.contains("sidereal.toml:11:7: key 2 is not in "), "{error}");
+    assert!(error.contains("sidereal.toml:14:7: key 3 is not in ") && error.contains("help: add it"), "{error}");
 }
 
 #[test]

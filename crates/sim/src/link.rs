@@ -136,7 +136,7 @@ impl Direction {
 
 impl Jitter {
     /// A wait in seconds; none where a parameter makes no distribution.
-    fn draw(&self, random: &mut Stream) -> f64 {
+    pub(crate) fn draw(&self, random: &mut Stream) -> f64 {
         match *self {
             Self::None => 0.0,
             Self::Exponential { mean } => {

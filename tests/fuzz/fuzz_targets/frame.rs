@@ -6,7 +6,7 @@
 use libfuzzer_sys::fuzz_target;
 use sidereal_dataplane::{Judge, Service, Terms, Verdict};
 use sidereal_nic::RxChecksums;
-use sidereal_ntp::{KeyTable, Moment, Policy, ReplyHeader, Server, ServerLimits, SystemVariables};
+use sidereal_ntp::{KeyTable, Moment, PeerTable, Policy, ReplyHeader, Server, ServerLimits, SystemVariables};
 use sidereal_time::{NtpTimestamp, Ticks};
 use sidereal_wire::{Checksums, check, classify};
 
@@ -16,11 +16,12 @@ const CHECKSUMS: [RxChecksums; 3] = [RxChecksums::Unknown, RxChecksums::Good, Rx
 fuzz_target!(|input: &[u8]| {
     let Some((choice, frame)) = input.split_first() else { return };
     let addresses = vec![[10, 77, 0, 1].into(), [0xfd77, 0, 0, 0, 0, 0, 0, 1].into()];
-    let service = Service { addresses, ntp_port: 123, vlans: vec![5] };
+    let service = Service { addresses, ntp_port: 123, vlans: vec![5], smear: None };
     let limits = ServerLimits { interleaved_clients: 8, rate_limit_prefixes: 8, secret: [1, 2] };
     let mut judge = Judge::new(service, Server::new(&limits));
     let keys = KeyTable::parse(KEYS).unwrap_or_default();
-    let policy = Policy { keys, interleaved: choice & 4 != 0, ..Policy::default() };
+    let peers = PeerTable::new((choice & 8 != 0).then_some([10, 77, 0, 2].into()));
+    let policy = Policy { keys, interleaved: choice & 4 != 0, peers, ..Policy::default() };
     let header = ReplyHeader::new(&SystemVariables::UNSYNCHRONISED);
     let receive = NtpTimestamp::from_bits(1 << 40);
     let moment = Moment { header, transmit: NtpTimestamp::from_bits((1 << 40) + 77) };

@@ -7,4 +7,5 @@ mod exception_path;
 mod load;
 mod policy;
 mod request;
+mod sources;
 mod testbed;

@@ -5,7 +5,7 @@
 use sidereal_cpu::LocalCounter;
 use sidereal_dataplane::{FrameReceiver, FrameSender, Judge, Parts, ResidenceReader, Service, Worker, WorkerCounters};
 use sidereal_dataplane::{WorkerLink, residence};
-use sidereal_engine::{SNAPSHOT_WORDS, Snapshot};
+use sidereal_engine::{SNAPSHOT_WORDS, SmearKind, SmearedClocks, Snapshot};
 use sidereal_nic_sim::{SimControl, SimOptions, SimPort, SimRx, SimTx, link};
 use sidereal_ntp::{KeyTable, Policy, Server, ServerLimits, Stratum, SystemVariables};
 use sidereal_publish::{SeqlockWriter, TableWriter, seqlock, table};
@@ -38,6 +38,11 @@ pub(crate) struct Rig {
 impl Rig {
     /// A worker that serves as stratum 1 on a NIC of this kind.
     pub(crate) fn new(options: &SimOptions) -> Self {
+        Self::smearing(options, None)
+    }
+
+    /// The same, on a port that smears leap seconds so.
+    pub(crate) fn smearing(options: &SimOptions, smear: Option<SmearKind>) -> Self {
         let (client, port, control) = link(options);
         let (snapshot, snapshot_reader) = seqlock(snapshot_at(LocalCounter::MonotonicRaw.now()));
         let (policy, policy_reader) = table(policy());
@@ -50,7 +55,7 @@ impl Rig {
             counter: LocalCounter::MonotonicRaw,
             snapshot: snapshot_reader,
             policy: policy_reader,
-            judge: judge(),
+            judge: judge(smear),
             counters: Arc::clone(&counters),
             residence,
             link: Some(link),
@@ -74,10 +79,10 @@ impl Rig {
 }
 
 /// A judge that serves port 123 of the two addresses, untagged and on VLAN 5.
-pub(crate) fn judge() -> Judge {
+pub(crate) fn judge(smear: Option<SmearKind>) -> Judge {
     let addresses = vec![SERVER.parse().unwrap(), SERVER6.parse().unwrap()];
     let limits = ServerLimits { interleaved_clients: 4096, rate_limit_prefixes: 1024, secret: [7, 11] };
-    Judge::new(Service { addresses, ntp_port: 123, vlans: vec![5] }, Server::new(&limits))
+    Judge::new(Service { addresses, ntp_port: 123, vlans: vec![5], smear }, Server::new(&limits))
 }
 
 /// Everything allowed, two keys, interleaved mode on.
@@ -100,10 +105,12 @@ pub(crate) fn snapshot_at(now: Ticks) -> Snapshot {
     };
     let realtime =
         ClockModel { counter: Counter::Realtime, reference_ticks: Ticks(1_767_225_601_000_000_000), ..model };
+    let (local_ntp, realtime_ntp) = (NtpClock::new(&model, 37, None), NtpClock::new(&realtime, 37, None));
     Snapshot {
         local: model,
-        local_ntp: NtpClock::new(&model, 37, None),
-        realtime_ntp: NtpClock::new(&realtime, 37, None),
+        local_ntp,
+        realtime_ntp,
+        smeared: SmearedClocks::plain(local_ntp, realtime_ntp),
         system: SystemVariables {
             stratum: Stratum::PRIMARY,
             leap: sidereal_ntp::LeapIndicator::None,

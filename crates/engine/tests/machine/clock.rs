@@ -1,7 +1,7 @@
 //! The engine and its reference: found, followed, lost, jumping, reconfigured.
 
-use crate::host::{CONFIG, Host, LOCAL};
-use sidereal_engine::{Action, Engine, EngineConfig, Event, Report, Severity, Synchronisation};
+use crate::host::{self, CONFIG, Host, LOCAL};
+use sidereal_engine::{Action, ClockId, Engine, Event, Report, Severity, Synchronisation, SystemReference};
 use sidereal_ntp::{LeapIndicator, Stratum};
 use sidereal_servo::Discipline;
 use sidereal_time::{Instant, LeapTable, NtpShort, NtpTimestamp, Reading, Span, Ticks};
@@ -14,13 +14,13 @@ fn millis(n: i128) -> Span {
 
 #[test]
 fn begins_unsynchronised_and_wants_a_reading() {
-    let mut engine = Engine::new(LOCAL, CONFIG, LeapTable::built_in(), Ticks(5));
+    let mut engine = Engine::new(LOCAL, host::config(CONFIG), LeapTable::built_in(), Ticks(5));
     let Some(Action::Publish(snapshot)) = engine.poll_action() else { panic!("nothing published") };
     assert_eq!((snapshot.system.leap, snapshot.system.stratum), (LeapIndicator::Unknown, Stratum::UNSYNCHRONISED));
     assert_eq!(snapshot.system.precision, LOCAL.precision);
     assert_eq!(engine.poll_timeout(), Some(Ticks(5)));
     engine.handle(Event::Timer, Ticks(5));
-    assert_eq!(engine.poll_action(), Some(Action::ReadSystemClock));
+    assert_eq!(engine.poll_action(), Some(Action::ReadClock(ClockId::SYSTEM)));
     assert_eq!(engine.poll_action(), None);
     assert_eq!(engine.status(Ticks(5)).synchronisation, Synchronisation::Acquiring);
 }
@@ -152,7 +152,8 @@ fn a_new_configuration_is_published_at_once() {
     let mut host = Host::ordinary();
     host.run(Span::from_secs(5));
     let before = host.published.unwrap();
-    host.handle(Event::Configuration(EngineConfig { stratum: Stratum::new(5).unwrap(), ..CONFIG }));
+    let other = SystemReference { stratum: Stratum::new(5).unwrap(), ..CONFIG };
+    host.handle(Event::Configuration(Box::new(host::config(other))));
     let after = host.published.unwrap();
     assert_eq!((after.system.stratum.number(), after.local), (5, before.local));
     assert!(after.sequence > before.sequence);
@@ -210,7 +211,7 @@ fn what_the_kernel_says_of_itself_is_reported_once() {
     let good = Discipline { synchronised: true, max_error: MICROSECOND, tai_offset_s: Some(37), leap_step: 0 };
     let bad = Discipline { synchronised: false, tai_offset_s: Some(35), leap_step: -1, ..good };
     for discipline in [good, bad, bad, bad, good, good] {
-        host.handle(Event::Discipline(discipline));
+        host.handle(host::discipline(discipline));
     }
     assert_eq!(
         host.reports,
@@ -227,11 +228,11 @@ fn what_the_kernel_says_of_itself_is_reported_once() {
 fn reports_that_nobody_fetches_do_not_pile_up() {
     let mut host = Host::ordinary();
     let reading = Reading::new(host.ticks, host.system_clock(), Span::ZERO);
-    host.handle(Event::Reading(reading));
+    host.handle(host::read(reading));
     for n in 0..1_000 {
         let synchronised = n % 2 == 0;
         let discipline = Discipline { synchronised, max_error: Span::ZERO, tai_offset_s: None, leap_step: 0 };
-        host.engine.handle(Event::Discipline(discipline), host.ticks);
+        host.engine.handle(host::discipline(discipline), host.ticks);
     }
     let mut actions = 0;
     while host.engine.poll_action().is_some() {

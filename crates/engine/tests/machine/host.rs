@@ -1,18 +1,45 @@
 //! A host for the engine: a counter of nanoseconds, and a kernel with a system clock.
 
-use sidereal_engine::{Action, Engine, EngineConfig, Event, Report, Snapshot};
+use sidereal_engine::{
+    Action, ClockId, ClockReading, Engine, EngineConfig, Event, Reference, Report, SelectionOptions, SmearOptions,
+    Snapshot, SystemReference,
+};
 use sidereal_ntp::{ReferenceId, Stratum};
-use sidereal_servo::Discipline;
+use sidereal_servo::{Discipline, ServoOptions};
 use sidereal_time::{Counter, Instant, LeapTable, LocalClock, NtpTimestamp, Rate, Reading, Span, Tai, Ticks, Utc};
 
 pub(crate) const LOCAL: LocalClock =
     LocalClock { counter: Counter::MonotonicRaw, width: 64, rate: Rate::NANOSECOND, precision: -24 };
-pub(crate) const CONFIG: EngineConfig = EngineConfig {
+pub(crate) const CONFIG: SystemReference = SystemReference {
     stratum: Stratum::PRIMARY,
     reference_id: ReferenceId(*b"LOCL"),
     root_delay: Span::from_nanos(1_000_000),
     root_dispersion: Span::from_nanos(2_000_000),
 };
+/// An engine that follows the system clock, of which this is said.
+pub(crate) fn config(reference: SystemReference) -> EngineConfig {
+    EngineConfig {
+        reference: Reference::System(reference),
+        sources: Vec::new(),
+        selection: SelectionOptions::default(),
+        servo: ServoOptions::default(),
+        clocks: Vec::new(),
+        own_addresses: Vec::new(),
+        broadcasts: Vec::new(),
+        smear: SmearOptions::default(),
+        seed: [7; 32],
+        saved: None,
+    }
+}
+
+pub(crate) fn read(reading: Reading<Utc>) -> Event<'static> {
+    Event::ClockRead { clock: ClockId::SYSTEM, reading: ClockReading::Utc(reading) }
+}
+
+pub(crate) fn discipline(discipline: Discipline) -> Event<'static> {
+    Event::Discipline { clock: ClockId::SYSTEM, discipline }
+}
+
 /// How long a reading takes here.
 const WINDOW: Span = Span::from_nanos(60);
 
@@ -48,7 +75,7 @@ impl Host {
     pub(crate) fn new(table: LeapTable, utc: Instant<Utc>) -> Self {
         let ticks = Ticks(77_000_000_000);
         Self {
-            engine: Engine::new(LOCAL, CONFIG, table.clone(), ticks),
+            engine: Engine::new(LOCAL, config(CONFIG), table.clone(), ticks),
             tai: table.utc_to_tai(utc),
             ticks,
             untold_offset_s: table.tai_offset(utc).into(),
@@ -85,7 +112,7 @@ impl Host {
         self.run_until(self.tai + span);
     }
 
-    pub(crate) fn handle(&mut self, event: Event) {
+    pub(crate) fn handle(&mut self, event: Event<'_>) {
         self.engine.handle(event, self.ticks);
         self.act();
     }
@@ -125,16 +152,17 @@ impl Host {
     fn act(&mut self) {
         while let Some(action) = self.engine.poll_action() {
             match action {
-                Action::ReadSystemClock => {
+                Action::ReadClock(ClockId::SYSTEM) => {
                     self.asked += 1;
                     if !self.silent {
-                        self.engine.handle(Event::Discipline(self.discipline()), self.ticks);
+                        self.engine.handle(discipline(self.discipline()), self.ticks);
                         let reading = Reading::new(self.ticks, self.system_clock(), WINDOW);
-                        self.engine.handle(Event::Reading(reading), self.ticks);
+                        self.engine.handle(read(reading), self.ticks);
                     }
                 }
                 Action::Publish(snapshot) => self.published = Some(snapshot),
                 Action::Report(report) => self.reports.push(report),
+                other => panic!("{other:?} is not wanted where the system clock is the reference"),
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The engine through leap seconds, with kernels that make them, make them late, or do not know of them.
 
-use crate::host::{CONFIG, Host, Kernel, LOCAL};
+use crate::host::{self, CONFIG, Host, Kernel, LOCAL};
 use sidereal_engine::{Engine, Report};
 use sidereal_ntp::{LeapIndicator, Stratum};
 use sidereal_time::{Instant, LeapTable, NtpTimestamp, Span, Utc};
@@ -103,7 +103,7 @@ fn first_readings_around_the_leap_second_wait_until_they_are_clear() {
             host.kernel = kernel;
             host.advance(Span::from_nanos(start * 100_000_000));
             // A new engine begins at this very moment.
-            host.engine = Engine::new(LOCAL, CONFIG, host.table.clone(), host.ticks);
+            host.engine = Engine::new(LOCAL, host::config(CONFIG), host.table.clone(), host.ticks);
             let (mut synchronised, end) = (false, host.tai + Span::from_secs(10));
             while host.tai < end {
                 host.run(STEP);

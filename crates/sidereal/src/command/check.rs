@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use super::{Failure, USAGE, print, print_json};
 use crate::config::{Config, ConfigError};
+use crate::engine_config::engine_config;
 use crate::leap::{self, Leap};
 use crate::{host, policy};
 
@@ -63,26 +64,33 @@ const TICKS_PER_SECOND: u64 = 1_000_000_000;
 pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
     let loaded = Config::load(&arguments.file);
     let warnings = loaded.as_ref().map(warnings).unwrap_or_default();
-    let policy = loaded.as_ref().ok().map_or(Ok(()), |config| policy::policy(config, TICKS_PER_SECOND).map(|_| ()));
+    let told = loaded.as_ref().ok().map_or(Ok(()), told);
     if arguments.json {
         let mut problems = loaded.as_ref().err().map(problems).unwrap_or_default();
-        problems.extend(policy.as_ref().err().map(|error| Problem {
+        let whole = |(what, remedy): &(String, String)| Problem {
             line: None,
             column: None,
-            what: error.to_string(),
-            remedy: error.remedy(),
-        }));
+            what: what.clone(),
+            remedy: remedy.clone(),
+        };
+        problems.extend(told.as_ref().err().map(whole));
         let good = problems.is_empty();
         let file = arguments.file.display().to_string();
         print_json(&Document::Check(Report { file, good, problems, warnings }))?;
         return if good { Ok(()) } else { Err(Failure::Told(ExitCode::from(USAGE))) };
     }
     loaded?;
-    policy?;
+    told.map_err(|(what, remedy)| Failure::Usage(format!("{what}\n  help: {remedy}")))?;
     for warning in &warnings {
         eprintln!("warning: {warning}");
     }
     print(format_args!("{}: good\n", arguments.file.display()))
+}
+
+/// Whether workers and engine can be told what `config` means; if not, what is wrong and what to do about it.
+fn told(config: &Config) -> Result<(), (String, String)> {
+    let policy = policy::policy(config, TICKS_PER_SECOND).map_err(|error| (error.to_string(), error.remedy()))?;
+    engine_config(config, &policy.keys, None).map(drop).map_err(|error| (error.to_string(), error.remedy().to_owned()))
 }
 
 fn warnings(config: &Config) -> Vec<String> {

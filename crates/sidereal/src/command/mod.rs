@@ -5,10 +5,13 @@
 //! line or the configuration is wrong.
 
 mod check;
+mod control;
 mod load;
 mod query;
+mod sim;
+mod sources;
 mod status;
-mod words;
+pub(crate) mod words;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use schemars::Schema;
@@ -40,8 +43,12 @@ enum Command {
     Query(query::Arguments),
     /// Ask as many clients would, and measure what a server can take
     Load(load::Arguments),
+    /// Simulate hosts and networks, and measure how wrong their clocks are
+    Sim(sim::Arguments),
     /// Show how a running sidereal is
-    Status(status::Arguments),
+    Status(control::Arguments),
+    /// Show what a running sidereal thinks of its sources, and why
+    Sources(control::Arguments),
     /// Show the default configuration, or describe every key
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -77,8 +84,12 @@ enum Document {
     Check,
     /// Of `sidereal query`
     Query,
+    /// Of `sidereal sim`
+    Sim,
     /// Of `sidereal status`, and what any command prints that fails
     Status,
+    /// Of `sidereal sources`
+    Sources,
 }
 
 /// Why a command did not do what it was asked.
@@ -121,7 +132,9 @@ impl Command {
             Self::Check(arguments) => check::check(&arguments),
             Self::Query(arguments) => query::query(&arguments),
             Self::Load(arguments) => load::load(&arguments),
+            Self::Sim(arguments) => sim::sim(&arguments),
             Self::Status(arguments) => status::status(&arguments),
+            Self::Sources(arguments) => sources::sources(&arguments),
             Self::Config(ConfigCommand::Schema) => print_json(&config::schema()),
             Self::Config(ConfigCommand::Default) => print(config::DEFAULT),
             Self::Schema { document } => print_json(&document.schema()),
@@ -133,7 +146,8 @@ impl Command {
             Self::Check(arguments) => arguments.json,
             Self::Query(arguments) => arguments.json,
             Self::Load(arguments) => arguments.json,
-            Self::Status(arguments) => arguments.json,
+            Self::Sim(arguments) => arguments.json,
+            Self::Status(arguments) | Self::Sources(arguments) => arguments.json,
             Self::Run(_) | Self::Config(_) | Self::Schema { .. } => false,
         }
     }
@@ -144,7 +158,8 @@ impl Document {
         match self {
             Self::Check => schemars::schema_for!(check::Document),
             Self::Query => schemars::schema_for!(query::Document),
-            Self::Status => schemars::schema_for!(Reply),
+            Self::Sim => schemars::schema_for!(sim::Document),
+            Self::Status | Self::Sources => schemars::schema_for!(Reply),
         }
     }
 }

@@ -1,58 +1,61 @@
 //! `sidereal status`: how a running sidereal is.
 
-use clap::Args;
-use sidereal_ops::{AskError, LinkState, Reply, Request, Status, WorkerStatus, ask};
+use sidereal_ops::{FollowerStatus, LinkState, Reply, Request, Status, WorkerStatus};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::PathBuf;
 use std::time::Duration;
 
+use super::control::{Arguments, ask};
 use super::words::{nanoseconds, rate, table};
-use super::{Failure, length, print, print_json};
-use crate::config::Length;
-
-#[derive(Debug, Args)]
-pub(super) struct Arguments {
-    /// The control socket of the running sidereal (`ops.socket` of its configuration)
-    #[arg(long, value_name = "PATH", default_value = "/run/sidereal/control")]
-    socket: PathBuf,
-    /// How long the answer is waited for
-    #[arg(long, value_name = "SECONDS", default_value = "2s", value_parser = length)]
-    timeout: Length,
-    /// Print one JSON document
-    #[arg(long)]
-    pub(super) json: bool,
-}
+use super::{Failure, print, print_json};
 
 pub(super) fn status(arguments: &Arguments) -> Result<(), Failure> {
-    let reply = ask(&arguments.socket, &Request::Status, arguments.timeout.0);
-    let reply = reply.map_err(|error| Failure::Failed(format!("{error}{}", remedy(&error))))?;
-    match &reply {
+    match &ask(arguments, &Request::Status)? {
         Reply::Status(status) if !arguments.json => print(words(status)),
-        _ => print_json(&reply),
-    }
-}
-
-fn remedy(error: &AskError) -> &'static str {
-    match error {
-        AskError::NotRunning(_) => "\n  help: start `sidereal run`, or name its `ops.socket` with --socket",
-        AskError::Forbidden(_) => "\n  help: ask as the user that sidereal runs as",
-        _ => "",
+        reply => print_json(reply),
     }
 }
 
 /// The status as tables.
 fn words(status: &Status) -> String {
-    let clock = &status.clock;
     let uptime = humantime::format_duration(Duration::from_secs(status.uptime_s));
     let mut text = format!("sidereal {}  {}  up {uptime}\n", status.version, status.mode);
-    let synchronised = if clock.synchronised { "synchronised" } else { "NOT SYNCHRONISED" };
+    text.push_str(&clock(status));
+    let leap = &status.leap_seconds;
+    let expires = leap.expires.as_deref().unwrap_or("never");
+    let expired = if leap.expired { "  EXPIRED" } else { "" };
     // Writing to a string cannot fail.
-    let _ = writeln!(
-        text,
-        "clock    {}, {synchronised}  stratum {}  {}  leap {}  TAI-UTC {} s",
-        clock.reference, clock.stratum, clock.reference_id, clock.leap, clock.tai_offset_s
+    let _ = writeln!(text, "leaps    {}, good until {expires}{expired}\n", leap.source);
+    if !status.clocks.is_empty() {
+        text.push_str(&clocks(&status.clocks));
+        text.push('\n');
+    }
+    text.push_str(&ports(status));
+    text.push('\n');
+    text.push_str(&workers(status));
+    text.push('\n');
+    text.push_str(&occurrences("replies", status.workers.iter().map(|worker| &worker.replies)));
+    text.push_str(&occurrences("drops", status.workers.iter().map(|worker| &worker.drops)));
+    text
+}
+
+/// What our clock is, how good it is, and what clients are told of it.
+fn clock(status: &Status) -> String {
+    let clock = &status.clock;
+    let synchronised = if clock.synchronised { "synchronised" } else { "NOT SYNCHRONISED" };
+    let peer = clock.system_peer.as_ref().map(|peer| format!(" ({peer})")).unwrap_or_default();
+    let mut text = format!(
+        "clock    {}{peer}, {}, {synchronised}  stratum {}  {}  leap {}  TAI-UTC {} s\n",
+        clock.reference, clock.state, clock.stratum, clock.reference_id, clock.leap, clock.tai_offset_s
     );
+    let known = [("bound +-", clock.bound_ns), ("uncertainty +-", clock.uncertainty_ns)];
+    let mut known: Vec<String> =
+        known.into_iter().filter_map(|(what, nanos)| Some(format!("{what}{}", nanoseconds(nanos?)))).collect();
+    known.extend(clock.frequency_ppb.map(|ppb| format!("frequency {ppb:+.1} ppb")));
+    // Writing to a string cannot fail.
+    if !known.is_empty() {
+        let _ = writeln!(text, "         {}", known.join("  "));
+    }
     let _ = writeln!(
         text,
         "         root delay {}  root dispersion {}",
@@ -68,16 +71,27 @@ fn words(status: &Status) -> String {
         nanoseconds(clock.model_age_ns),
         clock.generation
     );
-    let leap = &status.leap_seconds;
-    let expires = leap.expires.as_deref().unwrap_or("never");
-    let expired = if leap.expired { "  EXPIRED" } else { "" };
-    let _ = writeln!(text, "leaps    {}, good until {expires}{expired}\n", leap.source);
-    text.push_str(&ports(status));
-    text.push('\n');
-    text.push_str(&workers(status));
-    text.push('\n');
-    text.push_str(&occurrences("replies", status.workers.iter().map(|worker| &worker.replies)));
-    text.push_str(&occurrences("drops", status.workers.iter().map(|worker| &worker.drops)));
+    text.push_str(&occurrences("readings", core::iter::once(&status.readings)));
+    text
+}
+
+/// The clocks of the host that follow ours.
+fn clocks(clocks: &[FollowerStatus]) -> String {
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+    let row = |clock: &FollowerStatus| {
+        vec![
+            clock.name.clone(),
+            clock.steer.clone(),
+            if clock.lost { "LOST".into() } else { or_none(clock.offset_ns.map(nanoseconds)) },
+            or_none(clock.frequency_ppb.map(|ppb| format!("{ppb:+.1}"))),
+            or_none(clock.last_adjustment.clone()),
+        ]
+    };
+    let header = ["clock", "steer", "offset", "ppb", "last adjustment"];
+    let mut text = table(&header, &[false, false, true, true, false], &clocks.iter().map(row).collect::<Vec<_>>());
+    for (clock, rival) in clocks.iter().filter_map(|clock| Some((clock, clock.rival.as_ref()?))) {
+        let _ = writeln!(text, "  {}: ANOTHER PROCESS STEERS IT: {rival}", clock.name);
+    }
     text
 }
 

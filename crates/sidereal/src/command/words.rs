@@ -1,7 +1,7 @@
 //! Numbers for people.
 
 /// A length of time in nanoseconds with three digits or more and the unit that suits it: `12.3 us`.
-pub(super) fn nanoseconds(value: i64) -> String {
+pub(crate) fn nanoseconds(value: i64) -> String {
     let value = value as f64;
     let (scale, unit) = match value.abs() {
         below if below < 1e3 => return format!("{value} ns"),
@@ -18,6 +18,16 @@ pub(super) fn nanoseconds(value: i64) -> String {
         0
     };
     format!("{scaled:.decimals$} {unit}")
+}
+
+/// How long ago something was, in milliseconds, in the unit that suits it: `12 s`.
+pub(super) fn ago(millis: i64) -> String {
+    match millis {
+        short if short < 1000 => format!("{short} ms"),
+        seconds if seconds < 100_000 => format!("{} s", seconds / 1000),
+        minutes if minutes < 100 * 60_000 => format!("{} min", minutes / 60_000),
+        hours => format!("{} h", hours / 3_600_000),
+    }
 }
 
 /// Events per second, in thousands or millions where there are many: `1.20 M`.
@@ -68,6 +78,14 @@ mod tests {
             (1_500_000_000, "1.50 s"),
         ] {
             assert_eq!(nanoseconds(value), text);
+        }
+    }
+
+    #[test]
+    fn ages_are_rounded_down() {
+        for (millis, text) in [(0, "0 ms"), (999, "999 ms"), (99_999, "99 s"), (119_999, "1 min"), (86_400_000, "24 h")]
+        {
+            assert_eq!(ago(millis), text);
         }
     }
 

@@ -1,9 +1,11 @@
 //! From tables that are each right to a configuration that makes sense as a whole.
 
+mod sources;
+
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 
-use super::document::{Backend, Document, Mode, PortTable, Steer};
+use super::document::{Backend, Document, Mode, PortTable};
 use super::values::{InterfaceName, Invalid, PortAddress};
 use super::{Config, DpdkPort, KernelPort, Port, PortKind};
 use ipnet::IpNet;
@@ -47,6 +49,7 @@ pub(super) fn check(document: Document) -> Result<Config, Vec<Fault>> {
         .filter_map(|(index, table)| check_port(&format!("port.{index}"), table, &mut faults))
         .collect();
     check_addresses(&document, &mut faults);
+    let sources = sources::check(&document, &mut faults);
     if !faults.0.is_empty() {
         return Err(faults.0);
     }
@@ -56,7 +59,15 @@ pub(super) fn check(document: Document) -> Result<Config, Vec<Fault>> {
         workers: document.workers,
         dpdk: document.dpdk,
         ntp_server: document.ntp.server,
+        reference: sources.reference,
+        ntp_sources: document.ntp.source,
+        ntp_broadcasts: document.ntp.broadcast,
+        reference_clocks: sources.reference_clocks,
+        selection: document.selection,
+        servo: document.servo,
         clock: document.clock,
+        ptp_clocks: document.ptp_clock,
+        smear: document.smear,
         access: document.access,
         keys: document.keys,
         ops: document.ops,
@@ -65,10 +76,6 @@ pub(super) fn check(document: Document) -> Result<Config, Vec<Fault>> {
 }
 
 fn refuse_later_releases(document: &Document, faults: &mut Faults) {
-    const WHAT: &str = "this release serves time and does not follow sources";
-    if !document.ntp.source.is_empty() {
-        faults.add("ntp.source.0", WHAT, "remove every [[ntp.source]]; the reference is the system clock");
-    }
     if document.ptp.is_some() {
         faults.add("ptp", "this release serves NTP and has no PTP instance", "remove the table [ptp]");
     }
@@ -76,13 +83,6 @@ fn refuse_later_releases(document: &Document, faults: &mut Faults) {
 
 fn check_clock(document: &Document, faults: &mut Faults) {
     let clock = &document.clock;
-    if clock.steer == Steer::On {
-        faults.add(
-            "clock.steer",
-            "\"on\" cannot be done: the system clock is the reference, and nothing is known to steer it by",
-            "write \"dry\" or \"off\"",
-        );
-    }
     for (path, length) in [("clock.root_delay", clock.root_delay), ("clock.root_dispersion", clock.root_dispersion)] {
         if length.0.as_secs() >= NTP_SHORT_MAX_S {
             let remedy = format!("write less than {NTP_SHORT_MAX_S} s, the most that NTP can tell");
@@ -200,6 +200,7 @@ fn check_port(path: &str, table: &PortTable, faults: &mut Faults) -> Option<Port
         name: table.name.clone(),
         queues: table.queues.get() as usize,
         cores: table.cores.iter().map(|core| core.get() as usize).collect(),
+        smear: table.smear,
         kind,
     })
 }

@@ -13,14 +13,18 @@ mod schema;
 mod values;
 
 pub use document::{
-    Access, Action, Backend, Clock, Document, Dpdk, Idle, Keys, LogFormat, Mode, NtpServer, Ops, RateLimit, Reference,
-    State, Steer, Workers,
+    Access, Action, Authentication, Backend, Clock, Document, Dpdk, FilterKind, Idle, KeyNumber, Keys, LogFormat, Mode,
+    NtpBroadcast, NtpMode, NtpServer, NtpSource, Ops, Pi, PtpClock, RateLimit, Reference, Selection, Servo, ServoKind,
+    Smear, SmearKind, State, Steer, TimeScale, Workers,
 };
 pub use error::{ConfigError, Position, Problem};
-pub use numbers::{RealTime, Whole};
+pub use numbers::{Exponent, Gain, Poll, Ppm, Ratio, RealTime, Share, Whole};
 pub use private::{StateDirectory, check_file as check_private_file};
 pub use schema::schema;
-pub use values::{AbsolutePath, InterfaceName, Invalid, Length, LogFilter, PortName, Prefix, ReferenceId, SocketPath};
+pub use values::{
+    AbsolutePath, Correction, DevicePath, HostAddress, InterfaceName, Invalid, Length, LogFilter, PortName, Prefix,
+    ReferenceId, SocketPath, SourceName, Threshold,
+};
 
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -46,8 +50,24 @@ pub struct Config {
     pub dpdk: Dpdk,
     /// How NTP requests are answered.
     pub ntp_server: NtpServer,
+    /// Where the time comes from.
+    pub reference: Reference,
+    /// The NTP servers and peers whose time is measured.
+    pub ntp_sources: Vec<NtpSource>,
+    /// Who the time is sent to unasked.
+    pub ntp_broadcasts: Vec<NtpBroadcast>,
+    /// The clocks that are wired to this host.
+    pub reference_clocks: Vec<ReferenceClock>,
+    /// Which sources are believed.
+    pub selection: Selection,
+    /// How they are followed.
+    pub servo: Servo,
     /// The clock, and what is said of it.
     pub clock: Clock,
+    /// Further clocks of this host that follow ours.
+    pub ptp_clocks: Vec<PtpClock>,
+    /// How ports that do so smear leap seconds.
+    pub smear: Smear,
     /// Who may ask; no range twice.
     pub access: Vec<Access>,
     /// The keys of symmetric authentication.
@@ -67,6 +87,8 @@ pub struct Port {
     pub queues: usize,
     /// The cores of its workers: one per queue, or none at all.
     pub cores: Vec<usize>,
+    /// How its clients are told of a leap second.
+    pub smear: SmearKind,
     /// Who moves its packets.
     pub kind: PortKind,
 }
@@ -104,6 +126,64 @@ pub struct DpdkPort {
     pub vlans: Vec<u16>,
 }
 
+/// A clock that is wired to this host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReferenceClock {
+    /// What it is called; no other source is called so.
+    pub name: SourceName,
+    /// How its time is read.
+    pub driver: Driver,
+    /// What clients are told that we follow while it is followed.
+    pub reference_id: ReferenceId,
+    /// The stratum of what is behind the wire.
+    pub stratum: u8,
+    /// What is added to its time.
+    pub offset: Correction,
+    /// How far off its time may be, either way, because of cable and receiver.
+    pub delay: Length,
+    /// How often a measurement is made.
+    pub poll: Poll,
+    /// Of how many measurements the median is taken; at least one.
+    pub filter_length: usize,
+    /// What selection makes of it.
+    pub flags: Flags,
+}
+
+/// How the time of a reference clock is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Driver {
+    /// Edges on a line of the kernel.
+    Pps(DevicePath),
+    /// A segment of shared memory, by its number.
+    Shm(u8),
+    /// A socket that samples are sent to.
+    Sock(SocketPath),
+    /// The clock of a NIC.
+    Ptp(DevicePath),
+    /// Edges on a pin of a NIC.
+    ExternalTimestamp {
+        /// The NIC's clock.
+        device: DevicePath,
+        /// The channel that they come by.
+        channel: u32,
+        /// The pin that is connected to it, where we are to do so.
+        pin: Option<u32>,
+    },
+}
+
+/// What selection makes of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Flags {
+    /// It is preferred where several are good.
+    pub prefer: bool,
+    /// Nothing is selected while it is not good.
+    pub require: bool,
+    /// It is taken to be right.
+    pub trust: bool,
+    /// It is measured and never selected.
+    pub noselect: bool,
+}
+
 impl Config {
     /// Reads and checks the file at `path`, and that the secrets it names are private.
     ///
@@ -132,6 +212,7 @@ impl Config {
         })?;
         let config = Self::parse(&text, path)?;
         config.check_private(&text, path)?;
+        config.check_keys(&text, path)?;
         Ok(config)
     }
 
@@ -158,6 +239,30 @@ impl Config {
             .flatten()
             .filter_map(|(path, checked)| {
                 checked.err().map(|invalid| Problem { position: locate::locate(text, path), invalid })
+            })
+            .collect();
+        if problems.is_empty() { Ok(()) } else { Err(ConfigError::new(name, problems)) }
+    }
+
+    /// Checks that the keys which are named are in the file of keys. What is wrong with that file itself is told by who
+    /// makes the workers' policy.
+    fn check_keys(&self, text: &str, name: &Path) -> Result<(), ConfigError> {
+        let Some(file) = self.keys.as_ref().map(|keys| keys.file.as_path()) else { return Ok(()) };
+        let Ok(known) = crate::policy::read_keys(file) else { return Ok(()) };
+        let sources = self.ntp_sources.iter().map(|source| source.key).enumerate();
+        let broadcasts = self.ntp_broadcasts.iter().map(|broadcast| broadcast.key).enumerate();
+        let named = sources
+            .map(|(index, key)| (format!("ntp.source.{index}.key"), key))
+            .chain(broadcasts.map(|(index, key)| (format!("ntp.broadcast.{index}.key"), key)));
+        let problems: Vec<Problem> = named
+            .filter_map(|(path, key)| Some((path, key?.get())))
+            .filter(|(_, key)| sidereal_ntp::KeyId::new(*key).and_then(|id| known.get(id)).is_none())
+            .map(|(path, key)| Problem {
+                position: locate::locate(text, &path),
+                invalid: Invalid::new(
+                    format!("key {key} is not in \"{}\"", file.display()),
+                    "add it to that file, or write the number of another",
+                ),
             })
             .collect();
         if problems.is_empty() { Ok(()) } else { Err(ConfigError::new(name, problems)) }

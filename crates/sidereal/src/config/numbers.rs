@@ -72,6 +72,110 @@ impl<const MIN: u32, const MAX: u32> JsonSchema for Whole<MIN, MAX> {
     }
 }
 
+/// How often a source is asked: a power of two of a second, from -6 (64 times a second) to 17 (once in a day and a half).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "i64", into = "i8")]
+#[schemars(with = "i8", extend("minimum" = Poll::MIN, "maximum" = Poll::MAX))]
+pub struct Poll(i8);
+
+impl Poll {
+    const MIN: i8 = -6;
+    const MAX: i8 = 17;
+
+    /// The exponent; one that is written into the program and out of range does not compile.
+    #[must_use]
+    pub const fn literal<const EXPONENT: i8>() -> Self {
+        const { assert!(Self::MIN <= EXPONENT && EXPONENT <= Self::MAX, "out of range") };
+        Self(EXPONENT)
+    }
+
+    /// The exponent.
+    #[must_use]
+    pub const fn get(self) -> i8 {
+        self.0
+    }
+}
+
+impl TryFrom<i64> for Poll {
+    type Error = Invalid;
+    fn try_from(exponent: i64) -> Result<Self, Invalid> {
+        let known = i8::try_from(exponent).ok().filter(|exponent| (Self::MIN..=Self::MAX).contains(exponent));
+        known.map(Self).ok_or_else(|| {
+            Invalid::new(
+                format!("{exponent} is out of range"),
+                format!("write a power of two of a second, from {} to {}: 6 for 64 s", Self::MIN, Self::MAX),
+            )
+        })
+    }
+}
+
+impl From<Poll> for i8 {
+    fn from(poll: Poll) -> Self {
+        poll.0
+    }
+}
+
+impl fmt::Display for Poll {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Makes types of numbers with a fraction, each with the range that makes sense.
+macro_rules! decimals {
+    ($($(#[$doc:meta])+ $name:ident: $min:literal to $max:literal;)+) => {$(
+        $(#[$doc])+
+        #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema)]
+        #[serde(try_from = "f64", into = "f64")]
+        #[schemars(with = "f64", extend("minimum" = $min, "maximum" = $max))]
+        pub struct $name(f64);
+
+        impl $name {
+            /// The number; what is out of range becomes the nearest within.
+            #[must_use]
+            pub const fn nearest(number: f64) -> Self {
+                Self(number.clamp($min, $max))
+            }
+
+            /// The number.
+            #[must_use]
+            pub const fn get(self) -> f64 {
+                self.0
+            }
+        }
+
+        impl TryFrom<f64> for $name {
+            type Error = Invalid;
+            fn try_from(number: f64) -> Result<Self, Invalid> {
+                if ($min..=$max).contains(&number) {
+                    return Ok(Self(number));
+                }
+                let remedy = format!("write a number from {} to {}", $min, $max);
+                Err(Invalid::new(format!("{number} is out of range"), remedy))
+            }
+        }
+
+        impl From<$name> for f64 {
+            fn from(value: $name) -> Self {
+                value.0
+            }
+        }
+    )+};
+}
+
+decimals! {
+    /// A relative frequency, in parts per million.
+    Ppm: 0.001 to 100_000.0;
+    /// How many times as long: 1 or more.
+    Ratio: 1.0 to 1_000.0;
+    /// A share: 0.5 is the half.
+    Share: 0.01 to 1.0;
+    /// A factor in the gain of a controller.
+    Gain: 0.0 to 10.0;
+    /// The power of an interval in the gain of a controller.
+    Exponent: -1.0 to 1.0;
+}
+
 /// Whether workers run under SCHED_FIFO: `false`, or a priority from 1 to 99.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RealTime(pub Option<Whole<1, 99>>);

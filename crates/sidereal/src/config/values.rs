@@ -1,10 +1,15 @@
 //! The values of a configuration that are written as text: each type is parsed once and can hold only what makes sense.
 
+mod source;
+
+pub use source::{Correction, DevicePath, HostAddress, SourceName};
+
 use core::fmt;
 use core::str::FromStr;
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sidereal_time::Span;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,7 +42,7 @@ macro_rules! written_as_text {
     ($($name:ident),+) => {$(
         impl TryFrom<String> for $name {
             type Error = Invalid;
-            fn try_from(text: String) -> Result<Self, Invalid> {
+            fn try_from(text: String) -> Result<Self, Self::Error> {
                 text.parse()
             }
         }
@@ -48,11 +53,13 @@ macro_rules! written_as_text {
         }
     )+};
 }
+use written_as_text;
 written_as_text!(
     PortName,
     InterfaceName,
     PortAddress,
     Length,
+    Threshold,
     ReferenceId,
     Prefix,
     AbsolutePath,
@@ -173,6 +180,14 @@ impl fmt::Display for PortAddress {
 #[schemars(example = &"10ms")]
 pub struct Length(pub Duration);
 
+impl Length {
+    /// As the rest of the program has it; what is longer than 584 years is as long as that.
+    #[must_use]
+    pub fn as_span(self) -> Span {
+        Span::from_nanos(i128::from(u64::try_from(self.0.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
 impl FromStr for Length {
     type Err = Invalid;
     fn from_str(text: &str) -> Result<Self, Invalid> {
@@ -188,6 +203,28 @@ impl FromStr for Length {
 impl fmt::Display for Length {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         humantime::format_duration(self.0).fmt(f)
+    }
+}
+
+/// A length of time beyond which something happens, or `never`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", example = &"128ms", example = &"never")]
+pub struct Threshold(pub Option<Length>);
+
+impl FromStr for Threshold {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        if text == "never" { Ok(Self(None)) } else { text.parse().map(|length| Self(Some(length))) }
+    }
+}
+
+impl fmt::Display for Threshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(length) => length.fmt(f),
+            None => f.write_str("never"),
+        }
     }
 }
 

@@ -7,11 +7,12 @@ use sidereal_nic::{RxQueue, TxQueue};
 use sidereal_nic_kernel::poll::{PollFd, poll};
 use sidereal_ops::ControlSocket;
 use std::convert::Infallible;
+use std::iter::once;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
@@ -20,15 +21,17 @@ use super::board::Board;
 use super::clock::ClockKeeper;
 use super::exception::{self, ExceptionPath};
 use super::link::LinkWatch;
+use super::mailbox::{Mail, Mailbox, Postbox, mailbox};
 use super::ports::{self, Queues};
 use super::reload::reload;
 use super::serve_control;
 use super::signals::Signals;
+use super::start::Start;
+use super::state::StateFile;
+use super::waiting::{Ready, wait};
 use super::worker::{Common, ticks_per_second};
 use crate::command::Failure;
 use crate::config::{self, Config, Port, PortKind};
-use crate::leap::Leap;
-use crate::policy;
 
 /// How often the counters are read.
 const TICK: Duration = Duration::from_secs(1);
@@ -40,32 +43,37 @@ const SLEEP_ON_SOCKETS: Duration = Duration::from_millis(20);
 #[cfg(feature = "dpdk")]
 const SLEEP_ON_DPDK: Duration = Duration::from_micros(50);
 
-pub(super) fn run(mut config: Config, path: &Path, control: &ControlSocket, signals: &Signals) -> Result<(), Failure> {
+pub(super) fn run(
+    mut config: Config,
+    path: &Path,
+    control: &ControlSocket,
+    signals: &mut Signals,
+    state: StateFile,
+) -> Result<(), Failure> {
     super::lock_memory(&config)?;
+    signals.wake_by_descriptor().map_err(|error| Failure::Failed(format!("cannot wait for signals: {error}")))?;
     let counter = LocalCounter::best();
     if let Err(unfit) = LocalCounter::tsc() {
         warn!("{unfit}: CLOCK_MONOTONIC_RAW is read instead, which takes longer");
     }
     let hertz = ticks_per_second(counter);
-    let leap = Leap::load(config.clock.leap_seconds.as_path());
-    leap.tell_problem();
-    let (keeper, snapshot) = ClockKeeper::new(counter, &config.clock, leap.table.clone());
-    let (mut policy, _) = sidereal_publish::table(policy::policy(&config, hertz)?);
-    let mut board = Board::new(&config, counter, snapshot.clone(), leap);
+    let Start { keeper, snapshot, policy, mut board } = Start::new(counter, &config, hertz, state)?;
+    let (mut policy, _) = sidereal_publish::table(policy);
 
-    let mut threads = Threads::start(keeper)?;
+    let mut workers = Workers::default();
     let common = Common { config: &config, counter, snapshot, policy: &policy };
-    if let Err(failure) = threads.start_ports(&common, &mut board) {
+    if let Err(failure) = workers.start_ports(&common, &mut board) {
         // Ports that are open already are closed in order.
-        threads.stop();
+        workers.stop();
         return Err(failure);
     }
-    info!(ports = config.ports.len(), workers = threads.workers.len(), "serving");
+    let threads = Threads::start(workers, keeper)?;
+    info!(ports = config.ports.len(), workers = threads.workers.threads.len(), "serving");
 
     let mut next_tick = Instant::now();
     while threads.all_run() {
         let mut descriptors: Vec<PollFd<'_>> =
-            signals.descriptors().into_iter().chain([control.as_fd()]).map(PollFd::readable).collect();
+            signals.descriptor().into_iter().chain([control.as_fd()]).map(PollFd::readable).collect();
         if let Err(error) = poll(&mut descriptors, Some(next_tick.saturating_duration_since(Instant::now()))) {
             warn!(%error, "cannot wait for requests");
             thread::sleep(TICK);
@@ -94,23 +102,53 @@ pub(super) fn run(mut config: Config, path: &Path, control: &ControlSocket, sign
 
 /// All threads but the main one.
 struct Threads {
-    stop: Arc<AtomicBool>,
+    workers: Workers,
     engine: JoinHandle<()>,
-    /// The engine goes on for as long as somebody could tell it something.
-    to_engine: Sender<Event>,
-    workers: Vec<JoinHandle<()>>,
-    exception: Option<JoinHandle<()>>,
+    to_engine: Postbox,
 }
 
 impl Threads {
-    /// Starts the engine's thread.
-    fn start(keeper: ClockKeeper) -> Result<Self, Failure> {
-        let (to_engine, events) = mpsc::channel();
-        let engine = spawn("sd-engine", move || keep_clock(keeper, &events))?;
-        let stop = Arc::new(AtomicBool::new(false));
-        Ok(Self { stop, engine, to_engine, workers: Vec::new(), exception: None })
+    /// Starts the engine's thread. The workers have the NTP port by now: sockets of associations are bound beside theirs.
+    fn start(workers: Workers, keeper: ClockKeeper) -> Result<Self, Failure> {
+        let started = mailbox()
+            .map_err(|error| Failure::Failed(format!("cannot reach the engine: {error}")))
+            .and_then(|(to_engine, mail)| Ok((spawn("sd-engine", move || keep_clock(keeper, mail))?, to_engine)));
+        match started {
+            Ok((engine, to_engine)) => Ok(Self { workers, engine, to_engine }),
+            Err(failure) => {
+                workers.stop();
+                Err(failure)
+            }
+        }
     }
 
+    fn tell_engine(&self, event: Event<'static>) {
+        if !self.to_engine.send(event) {
+            error!("the engine does not listen any more");
+        }
+    }
+
+    fn all_run(&self) -> bool {
+        !self.engine.is_finished() && self.workers.all_run()
+    }
+
+    /// Lets the workers answer what has arrived and the engine save what it knows, and waits for all threads.
+    fn stop(self) {
+        drop(self.to_engine);
+        self.workers.stop();
+        join(self.engine);
+    }
+}
+
+/// The threads that move packets.
+#[derive(Default)]
+struct Workers {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+    exception: Option<JoinHandle<()>>,
+}
+
+impl Workers {
     /// Opens the ports and starts a thread for each queue. Comes back once all of them serve.
     fn start_ports(&mut self, common: &Common<'_>, board: &mut Board) -> Result<(), Failure> {
         let (report, reports) = mpsc::channel();
@@ -131,13 +169,13 @@ impl Threads {
                     queues,
                     SLEEP_ON_SOCKETS,
                     &self.stop,
-                    &mut self.workers,
+                    &mut self.threads,
                     || Ok::<_, Infallible>(()),
                 )?,
                 #[cfg(feature = "dpdk")]
                 Queues::Dpdk(eal, queues) => {
                     let enter = move || sidereal_nic_dpdk::WorkerThread::register(eal);
-                    starter.start(queues, SLEEP_ON_DPDK, &self.stop, &mut self.workers, enter)?;
+                    starter.start(queues, SLEEP_ON_DPDK, &self.stop, &mut self.threads, enter)?;
                 }
             }
         }
@@ -150,27 +188,21 @@ impl Threads {
         reports.into_iter().collect::<Result<(), String>>().map_err(Failure::Failed)
     }
 
-    fn tell_engine(&self, event: Event) {
-        if self.to_engine.send(event).is_err() {
-            error!("the engine does not listen any more");
-        }
-    }
-
     fn all_run(&self) -> bool {
-        let others = self.workers.iter().chain(&self.exception);
-        !self.engine.is_finished() && !others.into_iter().any(JoinHandle::is_finished)
+        !self.threads.iter().chain(&self.exception).any(JoinHandle::is_finished)
     }
 
-    /// Lets the workers answer what has arrived, and waits for all threads.
+    /// Lets the workers answer what has arrived, and waits for them.
     fn stop(self) {
         self.stop.store(true, Relaxed);
-        drop(self.to_engine);
-        for thread in self.workers.into_iter().chain(self.exception).chain([self.engine]) {
-            let name = thread.thread().name().unwrap_or_default().to_owned();
-            if thread.join().is_err() {
-                error!(thread = name, "a thread has panicked");
-            }
-        }
+        self.threads.into_iter().chain(self.exception).for_each(join);
+    }
+}
+
+fn join(thread: JoinHandle<()>) {
+    let name = thread.thread().name().unwrap_or_default().to_owned();
+    if thread.join().is_err() {
+        error!(thread = name, "a thread has panicked");
     }
 }
 
@@ -241,12 +273,17 @@ fn placement(workers: &config::Workers, core: Option<usize>, sleep: Duration) ->
 }
 
 /// The engine's thread: it ends when nobody can tell it anything any more.
-fn keep_clock(mut keeper: ClockKeeper, events: &Receiver<Event>) {
+fn keep_clock(mut keeper: ClockKeeper, mut mail: Mailbox) {
     loop {
-        match events.recv_timeout(keeper.idle()) {
-            Ok(event) => keeper.handle(event),
-            Err(RecvTimeoutError::Timeout) => keeper.handle(Event::Timer),
-            Err(RecvTimeoutError::Disconnected) => return,
+        let ready = wait(once(mail.as_fd()).chain(keeper.descriptors()), keeper.idle());
+        let (_, of_keeper) = ready.split_first().unwrap_or((&Ready::NONE, &[]));
+        keeper.turn(of_keeper);
+        loop {
+            match mail.next() {
+                Mail::Event(event) => keeper.handle(event),
+                Mail::Nothing => break,
+                Mail::Closed => return keeper.stop(),
+            }
         }
     }
 }

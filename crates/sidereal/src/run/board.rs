@@ -4,7 +4,9 @@ use sidereal_cpu::LocalCounter;
 use sidereal_dataplane::{Count, CounterReading, ResidenceReader, SnapshotReader, WorkerCounters};
 use sidereal_nic::Capabilities;
 use sidereal_ntp::LeapIndicator;
-use sidereal_ops::{ClockStatus, LinkState, PortStatus, RateMeter, ResidenceStatus, Status, Totals, WorkerStatus};
+use sidereal_ops::{
+    ClockStatus, LinkState, PortStatus, RateMeter, ResidenceStatus, Sources, Status, Totals, WorkerStatus,
+};
 use sidereal_time::{Counter, Span};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,8 +14,10 @@ use std::time::Instant;
 
 use super::exception::ExceptionCounts;
 use super::link::LinkWatch;
+use super::view::ViewReader;
 use crate::config::{Config, Idle, Mode, PortKind};
 use crate::leap::{self, Leap};
+use crate::show::{self, nanos};
 
 /// Knows how everything is. It reads what others write, and belongs to the thread that serves the control socket.
 pub(super) struct Board {
@@ -22,6 +26,7 @@ pub(super) struct Board {
     idle: Idle,
     counter: LocalCounter,
     snapshot: SnapshotReader,
+    view: ViewReader,
     leap: Leap,
     ports: Vec<PortView>,
     workers: Vec<WorkerView>,
@@ -48,13 +53,20 @@ struct WorkerView {
 
 impl Board {
     /// A board without ports and workers.
-    pub(super) fn new(config: &Config, counter: LocalCounter, snapshot: SnapshotReader, leap: Leap) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        counter: LocalCounter,
+        snapshot: SnapshotReader,
+        view: ViewReader,
+        leap: Leap,
+    ) -> Self {
         Self {
             started: Instant::now(),
             mode: config.mode,
             idle: config.workers.idle,
             counter,
             snapshot,
+            view,
             leap,
             ports: Vec::new(),
             workers: Vec::new(),
@@ -137,7 +149,7 @@ impl Board {
 
     /// How everything is.
     pub(super) fn status(&mut self) -> Status {
-        Status {
+        let mut status = Status {
             version: env!("CARGO_PKG_VERSION").into(),
             mode: match self.mode {
                 Mode::Appliance => "appliance".into(),
@@ -145,10 +157,23 @@ impl Board {
             },
             uptime_s: self.started.elapsed().as_secs(),
             clock: self.clock(),
+            readings: BTreeMap::new(),
+            clocks: Vec::new(),
             leap_seconds: self.leap.status(leap::now()),
             ports: self.ports.iter().map(PortView::status).collect(),
             workers: self.workers(),
+        };
+        let shown = self.view.get();
+        if let Some(engine) = &shown.status {
+            show::complete(&mut status, engine, &shown.sources);
         }
+        status
+    }
+
+    /// What is thought of the sources.
+    pub(super) fn sources(&self) -> Sources {
+        let shown = self.view.get();
+        shown.status.as_ref().map(|status| show::sources(status, &shown.sources)).unwrap_or_default()
     }
 
     fn clock(&mut self) -> ClockStatus {
@@ -160,6 +185,11 @@ impl Board {
         let utc = self.leap.table.tai_to_utc(tai);
         ClockStatus {
             reference: "system".into(),
+            state: String::new(),
+            system_peer: None,
+            bound_ns: None,
+            uncertainty_ns: None,
+            frequency_ppb: None,
             synchronised: system.leap != LeapIndicator::Unknown,
             stratum: system.stratum.number(),
             leap: leap::indicator_name(system.leap).into(),
@@ -256,9 +286,4 @@ fn residence(reader: &mut ResidenceReader) -> Option<ResidenceStatus> {
         p99_9_ns: at(0.999),
         max_ns: histogram.max(),
     })
-}
-
-fn nanos(span: Span) -> i64 {
-    let nanos = span.as_nanos_rounded();
-    i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX })
 }

@@ -7,19 +7,29 @@ mod appliance;
 mod board;
 mod clock;
 mod exception;
+mod host_clocks;
 mod link;
+mod mailbox;
 mod ports;
+mod reference_clocks;
 mod reload;
+mod resolve;
 mod signals;
 mod single;
+mod sockets;
+mod start;
+mod state;
+mod view;
+mod waiting;
 mod worker;
 
-use sidereal_ops::{ControlSocket, Reply, Request, Served};
+use sidereal_ops::{BindError, ControlSocket, Reply, Request, Served};
 use std::path::Path;
 use tracing::{debug, info, warn};
 
 use self::board::Board;
 use self::signals::Signals;
+use self::state::StateFile;
 use crate::command::Failure;
 use crate::config::{Config, LogFilter, Mode, StateDirectory};
 use crate::{host, logging};
@@ -33,15 +43,21 @@ pub(crate) fn run(path: &Path, log_level: Option<LogFilter>) -> Result<(), Failu
         warn!("{warning}");
     }
     // Before what takes time: a signal that comes meanwhile is heeded as soon as that is done.
-    let signals = Signals::catch().map_err(|error| Failure::Failed(format!("cannot catch signals: {error}")))?;
-    let state = StateDirectory::open(config.state.directory.as_path());
-    let _state = state.map_err(|invalid| Failure::Failed(format!("{}\n  help: {}", invalid.what, invalid.remedy)))?;
+    let mut signals = Signals::catch().map_err(|error| Failure::Failed(format!("cannot catch signals: {error}")))?;
+    let directory = config.state.directory.as_path();
+    let opened = StateDirectory::open(directory);
+    let _lock = opened.map_err(|invalid| Failure::Failed(format!("{}\n  help: {}", invalid.what, invalid.remedy)))?;
+    let state = StateFile::new(directory);
     let control = ControlSocket::bind(config.ops.socket.as_path());
-    let control =
-        control.map_err(|error| Failure::Failed(format!("{error}\n  help: set `ops.socket` to another path")))?;
-    match config.mode {
-        Mode::Appliance => appliance::run(config, path, &control, &signals),
-        Mode::Single => single::run(config, path, &control, &signals),
+    match (config.mode, control) {
+        (Mode::Appliance, Ok(control)) => appliance::run(config, path, &control, &mut signals, state),
+        (Mode::Single, Ok(control)) => single::run(config, path, Some(&control), &signals, state),
+        // A simulator has no Unix sockets, and nobody who would ask there.
+        (Mode::Single, Err(error @ BindError::System { .. })) => {
+            warn!("{error}: nobody can ask how the program is");
+            single::run(config, path, None, &signals, state)
+        }
+        (_, Err(error)) => Err(Failure::Failed(format!("{error}\n  help: set `ops.socket` to another path"))),
     }?;
     info!("sidereal ends");
     Ok(())
@@ -61,7 +77,11 @@ const REQUESTS_PER_TURN: usize = 16;
 /// Answers who asks at the control socket.
 fn serve_control(control: &ControlSocket, board: &mut Board) {
     for _ in 0..REQUESTS_PER_TURN {
-        match control.serve_once(|Request::Status| Reply::Status(Box::new(board.status()))) {
+        let answer = |request| match request {
+            Request::Status => Reply::Status(Box::new(board.status())),
+            Request::Sources => Reply::Sources(board.sources()),
+        };
+        match control.serve_once(answer) {
             Ok(Served::Nothing) => return,
             Ok(Served::Answered) => {}
             Ok(Served::Unanswered(error)) => debug!(%error, "who asked at the control socket is gone"),

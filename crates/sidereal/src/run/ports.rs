@@ -7,7 +7,7 @@ use sidereal_nic_kernel::{Mode, UdpOptions, UdpPort, UdpRx, UdpTx};
 use std::num::NonZeroU16;
 
 use crate::command::Failure;
-use crate::config::{Config, KernelPort, Port, PortKind};
+use crate::config::{Config, KernelPort, NtpMode, NtpSource, Port, PortKind, SmearKind};
 
 #[cfg(feature = "dpdk")]
 pub(super) use self::dpdk::Environment;
@@ -53,6 +53,7 @@ pub(super) fn open_kernel(config: &Config, port: &Port, kernel: &KernelPort, mod
         port: ntp_port(config),
         interface: kernel.interface.as_ref().map(|interface| interface.as_str().to_owned()),
         queues: number(port.queues),
+        shared: speaks_from_ntp_port(config),
         mode,
     };
     let opened = UdpPort::open(&options).map_err(|error| {
@@ -70,7 +71,12 @@ pub(super) fn service(config: &Config, port: &Port) -> Service {
         PortKind::Kernel(_) => (Vec::new(), Vec::new()),
         PortKind::Dpdk(dpdk) => (dpdk.addresses.iter().map(|net| net.addr()).collect(), dpdk.vlans.clone()),
     };
-    Service { addresses, ntp_port: ntp_port(config), vlans }
+    let smear = match port.smear {
+        SmearKind::Off => None,
+        SmearKind::Linear => Some(sidereal_engine::SmearKind::Linear),
+        SmearKind::Cosine => Some(sidereal_engine::SmearKind::Cosine),
+    };
+    Service { addresses, ntp_port: ntp_port(config), vlans, smear }
 }
 
 /// Opens every port, those of DPDK by `counter`.
@@ -89,6 +95,13 @@ pub(super) fn open_all(config: &Config, counter: LocalCounter) -> Result<Vec<Ope
     config.ports.iter().map(open).collect()
 }
 
-fn ntp_port(config: &Config) -> u16 {
+/// The port that is served, and that peers and broadcasts speak from.
+pub(super) fn ntp_port(config: &Config) -> u16 {
     u16::try_from(config.ntp_server.port.get()).unwrap_or(u16::MAX)
+}
+
+/// Whether anything but the workers is bound to the NTP port: associations that are not mere clients, and broadcasts.
+fn speaks_from_ntp_port(config: &Config) -> bool {
+    let is_client = |source: &NtpSource| source.mode == NtpMode::Client;
+    !config.ntp_broadcasts.is_empty() || !config.ntp_sources.iter().all(is_client)
 }

@@ -5,8 +5,8 @@ use sidereal_ntp::Policy;
 use std::path::Path;
 use tracing::{error, info, warn};
 
-use super::clock::engine_config;
 use crate::config::Config;
+use crate::engine_config::engine_config;
 use crate::leap::Leap;
 use crate::policy::policy;
 
@@ -15,7 +15,7 @@ pub(super) struct Reload {
     /// For the workers.
     pub(super) policy: Policy,
     /// For the engine.
-    pub(super) events: [Event; 2],
+    pub(super) events: [Event<'static>; 2],
     /// For `status`.
     pub(super) leap: Leap,
 }
@@ -37,19 +37,39 @@ pub(super) fn reload(running: &mut Config, path: &Path, ticks_per_second: u64) -
             return None;
         }
     };
+    let next = changed(running, &config);
+    let engine = match engine_config(&next, &policy.keys, None) {
+        Ok(engine) => engine,
+        Err(error) => {
+            error!("nothing is changed: {error}\n  help: {}", error.remedy());
+            return None;
+        }
+    };
     for key in needs_restart(running, &config) {
         warn!("`{key}` has changed and needs a restart: the old value stays");
     }
     let leap = Leap::load(config.clock.leap_seconds.as_path());
     leap.tell_problem();
-    let events = [Event::Configuration(engine_config(&config.clock)), Event::LeapTable(leap.table.clone())];
-    running.access = config.access;
-    running.keys = config.keys;
-    running.clock = config.clock;
-    running.ntp_server.interleaved = config.ntp_server.interleaved;
-    running.ntp_server.rate_limit = config.ntp_server.rate_limit;
+    let events = [Event::Configuration(Box::new(engine)), Event::LeapTable(leap.table.clone())];
+    *running = next;
     info!(configuration = %path.display(), "reloaded");
     Some(Reload { policy, events, leap })
+}
+
+/// What of `new` can be taken over, and the rest as it is `running`.
+fn changed(running: &Config, new: &Config) -> Config {
+    let mut next = running.clone();
+    next.access.clone_from(&new.access);
+    next.keys.clone_from(&new.keys);
+    next.clock.clone_from(&new.clock);
+    next.ntp_sources.clone_from(&new.ntp_sources);
+    next.selection.clone_from(&new.selection);
+    next.servo.clone_from(&new.servo);
+    next.reference = new.reference;
+    next.smear.clone_from(&new.smear);
+    next.ntp_server.interleaved = new.ntp_server.interleaved;
+    next.ntp_server.rate_limit.clone_from(&new.ntp_server.rate_limit);
+    next
 }
 
 /// The keys that differ and cannot change in a running program.
@@ -69,6 +89,9 @@ fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
             "ntp.server.rate_limit.prefixes",
             prefixes(running).zip(prefixes(new)).is_some_and(|(running, new)| running != new),
         ),
+        ("ntp.broadcast", running.ntp_broadcasts != new.ntp_broadcasts),
+        ("reference_clock", running.reference_clocks != new.reference_clocks),
+        ("ptp_clock", running.ptp_clocks != new.ptp_clocks),
         ("ops", running.ops != new.ops),
         ("state", running.state != new.state),
     ]
@@ -81,6 +104,7 @@ fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
 mod tests {
     use super::*;
     use crate::config::DEFAULT;
+    use sidereal_engine::Reference;
 
     const TICKS_PER_SECOND: u64 = 1_000_000_000;
 
@@ -101,7 +125,7 @@ mod tests {
             ("= 262144", "= 1000", vec!["ntp.server.interleaved_clients"]),
             ("log = \"human\"", "log = \"json\"", vec!["ops"]),
             ("/var/lib/sidereal", "/var/lib/other", vec!["state"]),
-            ("stratum = 1\n", "stratum = 2\n", vec![]),
+            ("stratum = 1 ", "stratum = 2 ", vec![]),
             ("interleaved = true", "interleaved = false", vec![]),
         ] {
             assert!(DEFAULT.contains(from), "{from}");
@@ -116,12 +140,15 @@ mod tests {
         let state = format!("directory = \"{}/state\"", directory.path().display());
         let text = DEFAULT.replace("directory = \"/var/lib/sidereal\"", &state);
         let mut running = parsed(&text);
-        std::fs::write(&path, text.replace("stratum = 1\n", "stratum = 3\n")).unwrap();
+        std::fs::write(&path, text.replace("stratum = 1 ", "stratum = 3 ")).unwrap();
         let reloaded = reload(&mut running, &path, TICKS_PER_SECOND).unwrap();
         assert_eq!(running.clock.stratum.get(), 3);
-        assert!(matches!(reloaded.events[0], Event::Configuration(config) if config.stratum.number() == 3));
+        let [Event::Configuration(engine), Event::LeapTable(_)] = &reloaded.events else {
+            panic!("{:?}", reloaded.events)
+        };
+        assert!(matches!(engine.reference, Reference::System(system) if system.stratum.number() == 3));
 
-        std::fs::write(&path, text.replace("stratum = 1\n", "stratum = 30\n")).unwrap();
+        std::fs::write(&path, text.replace("stratum = 1 ", "stratum = 30 ")).unwrap();
         assert!(reload(&mut running, &path, TICKS_PER_SECOND).is_none());
         let unkeepable = format!("{text}\n[ntp.server.rate_limit]\nrequests_per_second = 1000\n");
         std::fs::write(&path, unkeepable).unwrap();

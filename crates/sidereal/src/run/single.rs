@@ -1,27 +1,28 @@
-//! Everything in one thread: `poll(2)` on the sockets, the control socket and the signals, and in between the engine.
+//! Everything in one thread: `poll(2)` on all sockets, and in between the engine.
+//!
+//! Nothing else of the system is used for time and packets, so that simulators which stand in for libc can run it. They
+//! know no Unix sockets: without a control socket it runs all the same.
 
 use sidereal_cpu::LocalCounter;
-use sidereal_engine::Event;
-use sidereal_nic_kernel::poll::{PollFd, poll};
 use sidereal_nic_kernel::{Mode, UdpRx, UdpTx};
 use sidereal_ops::ControlSocket;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use super::board::Board;
-use super::clock::ClockKeeper;
 use super::link::LinkWatch;
 use super::ports::{self, Queues};
 use super::reload::reload;
 use super::serve_control;
 use super::signals::Signals;
+use super::start::Start;
+use super::state::StateFile;
+use super::waiting::{Ready, wait};
 use super::worker::{Common, ticks_per_second};
 use crate::command::Failure;
 use crate::config::{Config, PortKind};
-use crate::leap::Leap;
-use crate::policy;
 
 type Worker = sidereal_dataplane::Worker<UdpRx, UdpTx>;
 
@@ -31,33 +32,48 @@ const TICK: Duration = Duration::from_secs(1);
 /// The longest that the last requests may take once the program is told to stop.
 const DRAIN: Duration = Duration::from_millis(100);
 
-pub(super) fn run(mut config: Config, path: &Path, control: &ControlSocket, signals: &Signals) -> Result<(), Failure> {
+pub(super) fn run(
+    mut config: Config,
+    path: &Path,
+    control: Option<&ControlSocket>,
+    signals: &Signals,
+    state: StateFile,
+) -> Result<(), Failure> {
     // The only counter that a simulator which stands in for libc can give us.
     let counter = LocalCounter::MonotonicRaw;
     let hertz = ticks_per_second(counter);
-    let leap = Leap::load(config.clock.leap_seconds.as_path());
-    leap.tell_problem();
-    let (mut keeper, snapshot) = ClockKeeper::new(counter, &config.clock, leap.table.clone());
-    let policy = policy::policy(&config, hertz)?;
+    let Start { mut keeper, snapshot, policy, mut board } = Start::new(counter, &config, hertz, state)?;
     let (mut policy, _) = sidereal_publish::table(policy);
-    let mut board = Board::new(&config, counter, snapshot.clone(), leap);
     let mut workers = workers(&Common { config: &config, counter, snapshot, policy: &policy }, &mut board)?;
     settle(&config)?;
     info!(ports = config.ports.len(), "serving in one thread");
 
     let mut next_tick = Instant::now();
     loop {
-        wait(&workers, control, signals, keeper.idle().min(next_tick.saturating_duration_since(Instant::now())));
+        let at_most = keeper.idle().min(next_tick.saturating_duration_since(Instant::now()));
+        let of_control = control.map(AsFd::as_fd);
+        let of_workers = workers.iter().flat_map(|worker| worker.rx().sockets());
+        let ready = wait(of_control.into_iter().chain(of_workers).chain(keeper.descriptors()), at_most);
+        let mut ready = ready.iter().copied();
+        let is_asked = of_control.is_some() && ready.next().is_some_and(Ready::any);
+        let is_tick = Instant::now() >= next_tick;
         for worker in &mut workers {
-            worker.turn();
+            let sockets = worker.rx().sockets().count();
+            // Only those that are ready are read: simulators hand a packet to whoever reads first.
+            let is_ready = ready.by_ref().take(sockets).filter(|ready| ready.any()).count() > 0;
+            if is_ready || is_tick {
+                worker.turn();
+            }
         }
-        keeper.handle(Event::Timer);
-        if Instant::now() >= next_tick {
+        keeper.turn(&ready.collect::<Vec<Ready>>());
+        if is_tick {
             next_tick = Instant::now() + TICK;
             board.tick();
             policy.collect();
         }
-        serve_control(control, &mut board);
+        if let Some(control) = control.filter(|_| is_asked) {
+            serve_control(control, &mut board);
+        }
         if signals.stop() {
             break;
         }
@@ -70,6 +86,7 @@ pub(super) fn run(mut config: Config, path: &Path, control: &ControlSocket, sign
         }
     }
     drain(&mut workers);
+    keeper.stop();
     Ok(())
 }
 
@@ -100,17 +117,6 @@ fn settle(config: &Config) -> Result<(), Failure> {
         sidereal_cpu::real_time(priority).map_err(|error| Failure::Failed(error.to_string()))?;
     }
     Ok(())
-}
-
-/// Waits until there is something to do, `at_most` this long.
-fn wait(workers: &[Worker], control: &ControlSocket, signals: &Signals, at_most: Duration) {
-    let sockets = workers.iter().flat_map(|worker| worker.rx().sockets());
-    let others = signals.descriptors().into_iter().chain([control.as_fd()]);
-    let mut descriptors: Vec<PollFd<'_>> = sockets.chain(others).map(PollFd::readable).collect();
-    if let Err(error) = poll(&mut descriptors, Some(at_most)) {
-        warn!(%error, "cannot wait for packets");
-        std::thread::sleep(at_most.min(Duration::from_millis(10)));
-    }
 }
 
 /// Answers what has arrived before the program was told to stop.

@@ -1,0 +1,229 @@
+//! What the engine is told, and what it wants done.
+
+use core::net::SocketAddr;
+
+use arrayvec::ArrayVec;
+use sidereal_ntp::{Arrived, LeapIndicator, MAX_MESSAGE_LEN};
+use sidereal_servo::{Adjustment, Discipline};
+use sidereal_time::{LeapTable, Reading, Span, Tai, Ticks, Utc};
+
+use crate::{ClockId, EngineConfig, Report, Saved, Snapshot, SourceId};
+
+/// What the engine is told.
+#[derive(Debug, Clone)]
+pub enum Event<'a> {
+    /// Nothing but that time has passed: what [`crate::Engine::poll_timeout`] asked for.
+    Timer,
+    /// A clock of the host was read: the answer to [`Action::ReadClock`].
+    ClockRead {
+        /// Which.
+        clock: ClockId,
+        /// What it showed.
+        reading: ClockReading,
+    },
+    /// What the kernel says of how it steers a clock; best before each reading. Without it, the kernel is expected to make
+    /// every leap second.
+    Discipline {
+        /// Which clock.
+        clock: ClockId,
+        /// What the kernel says.
+        discipline: Discipline,
+    },
+    /// A datagram has come from a source.
+    Datagram {
+        /// The source whose socket it came to.
+        source: SourceId,
+        /// Who sent it.
+        from: SocketAddr,
+        /// What it says.
+        payload: &'a [u8],
+        /// When it came.
+        arrival: Arrived,
+    },
+    /// What became of a packet: for each [`Outgoing`] that was sent this comes exactly once.
+    Transmitted {
+        /// Which.
+        packet: PacketId,
+        /// When it left; `None` where nobody knows.
+        left: Option<Arrived>,
+    },
+    /// A reference clock showed a time.
+    Sampled {
+        /// Which.
+        source: SourceId,
+        /// What it showed.
+        reading: ClockReading,
+        /// What it says of leap seconds, and whether it knows the time.
+        leap: LeapIndicator,
+    },
+    /// A second has begun, by a reference clock that does not say which.
+    Pulse {
+        /// Which.
+        source: SourceId,
+        /// Where the counter stood.
+        ticks: Ticks,
+        /// How long reading it took.
+        window: Span,
+    },
+    /// The addresses that a name stands for: the answer to [`Action::Resolve`].
+    Resolved {
+        /// The source that asked.
+        source: SourceId,
+        /// The addresses, best first.
+        addresses: Vec<SocketAddr>,
+    },
+    /// A name could not be resolved: the other answer.
+    ResolveFailed {
+        /// The source that asked.
+        source: SourceId,
+    },
+    /// A packet could not be sent: nothing more is to be said of it.
+    SendFailed {
+        /// Which.
+        packet: PacketId,
+        /// Whether there is no way to where it should go (ENETUNREACH, EHOSTUNREACH, ECONNREFUSED).
+        unreachable: bool,
+    },
+    /// A clock of the host can no longer be read, or is gone. A reading says that it is back.
+    ClockLost {
+        /// Which.
+        clock: ClockId,
+    },
+    /// A clock of the host refused to be steered.
+    SteerFailed {
+        /// Which.
+        clock: ClockId,
+    },
+    /// Somebody else steers a clock of the host.
+    Rival {
+        /// Which.
+        clock: ClockId,
+        /// Who, if it is known.
+        who: Option<String>,
+    },
+    /// The configuration has changed.
+    Configuration(Box<EngineConfig>),
+    /// The table of leap seconds has changed.
+    LeapTable(LeapTable),
+    /// The program is about to end: what has been learned is to be saved.
+    Stop,
+}
+
+/// A clock and the counter, read together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockReading {
+    /// Of a clock that shows UTC.
+    Utc(Reading<Utc>),
+    /// Of a clock that shows TAI.
+    Tai(Reading<Tai>),
+}
+
+impl ClockReading {
+    /// Where the counter stood.
+    #[must_use]
+    pub const fn ticks(&self) -> Ticks {
+        match self {
+            Self::Utc(reading) => reading.ticks(),
+            Self::Tai(reading) => reading.ticks(),
+        }
+    }
+
+    /// How long the reading took.
+    #[must_use]
+    pub const fn window(&self) -> Span {
+        match self {
+            Self::Utc(reading) => reading.window(),
+            Self::Tai(reading) => reading.window(),
+        }
+    }
+}
+
+/// What the engine wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Read a clock beside the local counter and hand in [`Event::ClockRead`], or [`Event::ClockLost`].
+    ReadClock(ClockId),
+    /// Let the workers know.
+    Publish(Snapshot),
+    /// Tell people.
+    Report(Report),
+    /// Have a socket that hears `from`: on the NTP port, connected to it. Asked for where a source may speak first.
+    Listen {
+        /// Whose socket it is.
+        source: SourceId,
+        /// Who is heard.
+        from: SocketAddr,
+    },
+    /// Send a packet, and hand in [`Event::Transmitted`], or [`Event::SendFailed`].
+    Send(Outgoing),
+    /// The socket of this source is no longer needed.
+    Close {
+        /// Whose socket it is.
+        source: SourceId,
+    },
+    /// Find the addresses of a name and hand in [`Event::Resolved`], or [`Event::ResolveFailed`]. However long it takes,
+    /// nobody waits for it.
+    Resolve {
+        /// Who asks.
+        source: SourceId,
+        /// The name.
+        name: String,
+        /// The port that the addresses are to have.
+        port: u16,
+    },
+    /// Steer a clock of the host.
+    Steer {
+        /// Which.
+        clock: ClockId,
+        /// How.
+        adjustment: Adjustment,
+    },
+    /// Tell the kernel how good a clock is that we steer (`clock_adjtime(2)`: status, leap second, TAI offset, errors).
+    Announce {
+        /// Which.
+        clock: ClockId,
+        /// What is to be added to UTC at the end of this UTC day, in seconds: -1 where a leap second is inserted, +1 where
+        /// one is deleted, else 0.
+        leap_step: i8,
+        /// TAI - UTC, in seconds.
+        tai_offset_s: i32,
+        /// Whether the clock is synchronised.
+        synchronised: bool,
+        /// How wrong it may be: hard.
+        max_error: Span,
+        /// How wrong it may be: statistical, 99.99 %.
+        uncertainty: Span,
+    },
+    /// Keep this for the next start.
+    Save(Saved),
+}
+
+/// Which packet: unique as long as the engine lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PacketId(pub u64);
+
+/// A packet to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// What it is called in [`Event::Transmitted`].
+    pub packet: PacketId,
+    /// Who is asked, and whose socket hears the answer; `None` where it is broadcast and nobody answers.
+    pub source: Option<SourceId>,
+    /// Where it goes.
+    pub to: SocketAddr,
+    /// Where it comes from.
+    pub from: Endpoint,
+    /// What it says.
+    pub payload: ArrayVec<u8, MAX_MESSAGE_LEN>,
+    /// Whether a stamp better than the time of the call is worth waiting for.
+    pub stamp_wanted: bool,
+}
+
+/// The port that a packet comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A new one, drawn at random (RFC 9109): the source's socket before is closed.
+    Fresh,
+    /// The NTP port.
+    Ntp,
+}

@@ -1,0 +1,452 @@
+//! The sockets of associations: which packet leaves by which, and whose answer comes by which.
+
+use sidereal_cpu::LocalCounter;
+use sidereal_engine::{Endpoint, Event, MAX_SOURCES, Outgoing, PacketId, SourceId};
+use sidereal_nic_kernel::{AssociationSocket, DATAGRAM_BYTES, OpenError};
+use sidereal_ntp::Arrived;
+use sidereal_phc::SystemClock;
+use sidereal_time::{Counter, Stamp, StampSource, Ticks, TxStamp, TxToken};
+use std::collections::BTreeSet;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+use tracing::{debug, warn};
+
+use super::ports::ntp_port;
+use super::waiting::Ready;
+use crate::config::Config;
+
+/// How long a port of a source's own stays open after its last question: answers do not take longer, and nobody else is to
+/// have time to find it.
+const FRESH_LIFETIME: Duration = Duration::from_secs(8);
+/// How soon stamps are looked for while some are missing.
+const STAMP_WAIT: Duration = Duration::from_millis(20);
+
+/// What has happened at the sockets.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Happened {
+    /// A datagram has come for a source.
+    Datagram { source: SourceId, from: SocketAddr, payload: Vec<u8>, arrival: Arrived },
+    /// A packet has left.
+    Transmitted { packet: PacketId, left: Arrived },
+    /// A packet has not.
+    SendFailed { packet: PacketId, unreachable: bool },
+}
+
+impl Happened {
+    /// As the engine is told.
+    pub(super) fn event(&self) -> Event<'_> {
+        match self {
+            Self::Datagram { source, from, payload, arrival } => {
+                Event::Datagram { source: *source, from: *from, payload, arrival: *arrival }
+            }
+            Self::Transmitted { packet, left } => Event::Transmitted { packet: *packet, left: Some(*left) },
+            Self::SendFailed { packet, unreachable } => {
+                Event::SendFailed { packet: *packet, unreachable: *unreachable }
+            }
+        }
+    }
+}
+
+/// All sockets of associations and broadcasts. They are few: two or three for each source.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    counter: LocalCounter,
+    ntp_port: u16,
+    /// How far broadcasts go, by where they go.
+    ttls: Vec<(SocketAddr, u8)>,
+    held: Vec<Held>,
+    /// Who had no socket the last time: said once, and of so many at most.
+    without: BTreeSet<SocketAddr>,
+}
+
+#[derive(Debug)]
+struct Held {
+    /// Whose it is; nobody's where it only broadcasts.
+    source: Option<SourceId>,
+    kind: Kind,
+    peer: SocketAddr,
+    socket: AssociationSocket,
+    used: Instant,
+    /// The packets whose stamps are waited for, and when they were sent by our own counter.
+    sent: Vec<(PacketId, Ticks)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// On a random port, connected.
+    Fresh,
+    /// On the NTP port, connected.
+    Ntp,
+    /// On the NTP port, for what is sent to all.
+    Listener,
+}
+
+impl Sockets {
+    /// No sockets.
+    pub(super) fn new(counter: LocalCounter, config: &Config) -> Self {
+        let ttls = config.ntp_broadcasts.iter().filter_map(|broadcast| {
+            let to = SocketAddr::new(broadcast.address, u16::try_from(broadcast.port.get()).ok()?);
+            Some((to, u8::try_from(broadcast.ttl?.get()).ok()?))
+        });
+        Self { counter, ntp_port: ntp_port(config), ttls: ttls.collect(), held: Vec::new(), without: BTreeSet::new() }
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.held.len()
+    }
+
+    /// What to wait for, in the order that [`Self::turn`] wants.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.held.iter().map(|held| held.socket.as_fd())
+    }
+
+    /// How long nothing needs to be done here unless a descriptor is ready.
+    pub(super) fn idle(&self, now: Instant) -> Duration {
+        if self.held.iter().any(|held| held.socket.is_waiting()) {
+            return STAMP_WAIT;
+        }
+        let fresh = self.held.iter().filter(|held| held.kind == Kind::Fresh);
+        let left = fresh.map(|held| (held.used + FRESH_LIFETIME).saturating_duration_since(now));
+        left.min().unwrap_or(Duration::MAX)
+    }
+
+    /// Sends a packet; what becomes of it happens later, by [`Self::turn`], or at once.
+    pub(super) fn send(&mut self, outgoing: &Outgoing, now: Instant) -> Vec<Happened> {
+        let mut happened = Vec::new();
+        let place = match self.place(outgoing, now, &mut happened) {
+            Ok(place) => place,
+            Err(error) => {
+                if self.without.len() < MAX_SOURCES && self.without.insert(outgoing.to) {
+                    warn!("no socket for {}: {error}", outgoing.to);
+                }
+                happened
+                    .push(Happened::SendFailed { packet: outgoing.packet, unreachable: is_open_unreachable(&error) });
+                return happened;
+            }
+        };
+        self.without.remove(&outgoing.to);
+        let Some(held) = self.held.get_mut(place) else { return happened };
+        held.used = now;
+        let token = outgoing.stamp_wanted.then(|| TxToken::new(outgoing.packet.0));
+        let before = self.counter.now();
+        let sent = held.socket.send(&outgoing.payload, token);
+        let passed = self.counter.now().0.wrapping_sub(before.0);
+        let left = Ticks(before.0.wrapping_add(passed / 2));
+        match sent {
+            Ok(()) if outgoing.stamp_wanted => held.sent.push((outgoing.packet, left)),
+            Ok(()) => happened.push(transmitted(outgoing.packet, left, StampSource::Software)),
+            Err(error) => {
+                debug!("{}: {error}", outgoing.to);
+                happened.push(Happened::SendFailed { packet: outgoing.packet, unreachable: is_unreachable(&error) });
+                // Addresses and routes may have changed: the next packet gets a socket of its own.
+                let held = self.held.swap_remove(place);
+                happened.extend(held.close());
+            }
+        }
+        happened
+    }
+
+    /// Has sockets on the NTP port that hear `from` on behalf of `source`: what it sends to us, and to all.
+    pub(super) fn listen(&mut self, source: SourceId, from: SocketAddr, now: Instant) {
+        if !self.has(source, Kind::Ntp, from) {
+            let opened = AssociationSocket::connect_from(self.ntp_port, from, None);
+            self.hold(opened, source, Kind::Ntp, from, now);
+        }
+        if !self.has(source, Kind::Listener, from) {
+            let opened = AssociationSocket::listen(self.ntp_port, from.ip());
+            self.hold(opened, source, Kind::Listener, from, now);
+        }
+    }
+
+    /// Closes the sockets of `source`.
+    pub(super) fn close(&mut self, source: SourceId) -> Vec<Happened> {
+        self.close_where(|held| held.source == Some(source))
+    }
+
+    /// What has happened, of the sockets that are `ready` (in the order of [`Self::descriptors`]) and of those whose time is
+    /// over. Stamps get their place on the counter by `clock`, at once: it knows the recent past alone.
+    pub(super) fn turn(&mut self, ready: &[Ready], clock: &mut SystemClock, now: Instant) -> Vec<Happened> {
+        let mut happened = Vec::new();
+        let ready = ready.iter().copied().chain(core::iter::repeat(Ready::NONE));
+        for (held, ready) in self.held.iter_mut().zip(ready) {
+            if ready.error {
+                held.socket.read_notice();
+            }
+            while let Some((token, stamp)) = held.socket.poll_stamp() {
+                happened.extend(held.stamped(token, stamp, clock));
+            }
+            if ready.readable {
+                happened.extend(held.receive(self.counter, clock));
+            }
+        }
+        happened.extend(self.close_where(|held| {
+            held.kind == Kind::Fresh && now.saturating_duration_since(held.used) >= FRESH_LIFETIME
+        }));
+        happened
+    }
+
+    /// The place of the socket by which `outgoing` leaves.
+    fn place(&mut self, outgoing: &Outgoing, now: Instant, happened: &mut Vec<Happened>) -> Result<usize, OpenError> {
+        let (source, peer) = (outgoing.source, outgoing.to);
+        let kind = match outgoing.from {
+            Endpoint::Fresh => Kind::Fresh,
+            Endpoint::Ntp => Kind::Ntp,
+        };
+        let found = self.held.iter().position(|held| held.source == source && held.kind == kind && held.peer == peer);
+        if let (Some(place), Kind::Ntp) = (found, kind) {
+            return Ok(place);
+        }
+        let socket = if kind == Kind::Fresh {
+            happened.extend(self.close_where(|held| held.source == source && held.kind == Kind::Fresh));
+            AssociationSocket::connect(peer)?
+        } else {
+            let ttl = self.ttls.iter().find(|(to, _)| *to == peer).map(|(_, ttl)| *ttl);
+            AssociationSocket::connect_from(self.ntp_port, peer, ttl)?
+        };
+        self.held.push(Held { source, kind, peer, socket, used: now, sent: Vec::new() });
+        Ok(self.held.len() - 1)
+    }
+
+    fn has(&self, source: SourceId, kind: Kind, peer: SocketAddr) -> bool {
+        self.held.iter().any(|held| held.source == Some(source) && held.kind == kind && held.peer == peer)
+    }
+
+    fn hold(
+        &mut self,
+        opened: Result<AssociationSocket, OpenError>,
+        source: SourceId,
+        kind: Kind,
+        peer: SocketAddr,
+        now: Instant,
+    ) {
+        match opened {
+            Ok(socket) => {
+                self.held.push(Held { source: Some(source), kind, peer, socket, used: now, sent: Vec::new() });
+            }
+            Err(error) => warn!("nothing that {peer} sends by itself is heard: {error}"),
+        }
+    }
+
+    fn close_where(&mut self, closes: impl Fn(&Held) -> bool) -> Vec<Happened> {
+        self.held.extract_if(.., |held| closes(held)).flat_map(Held::close).collect()
+    }
+}
+
+impl Held {
+    /// The stamp of a packet, or the time of the call where the kernel had none. Nothing where sending it had failed.
+    fn stamped(&mut self, token: TxToken, stamp: TxStamp, clock: &mut SystemClock) -> Option<Happened> {
+        let packet = PacketId(token.redeem());
+        let place = self.sent.iter().position(|(sent, _)| *sent == packet)?;
+        let (packet, by_us) = self.sent.swap_remove(place);
+        let located = match stamp {
+            TxStamp::Stamped(stamp) => locate(clock, stamp),
+            TxStamp::Lost => None,
+        };
+        let (ticks, source) = located.unwrap_or((by_us, StampSource::Software));
+        Some(transmitted(packet, ticks, source))
+    }
+
+    /// Receives one datagram: the others' turn comes before the next, and whoever waits finds the socket ready again.
+    fn receive(&mut self, counter: LocalCounter, clock: &mut SystemClock) -> Option<Happened> {
+        let mut buffer = [0; DATAGRAM_BYTES];
+        let received = match self.socket.receive(&mut buffer) {
+            Ok(received) => received?,
+            // Told of what was sent: no answer comes, and that is what counts.
+            Err(error) => {
+                debug!("{}: {error}", self.peer);
+                return None;
+            }
+        };
+        let located = received.stamp.and_then(|stamp| locate(clock, stamp));
+        let (ticks, source) = located.unwrap_or_else(|| (counter.now(), StampSource::Software));
+        // Whatever is sent to all comes here; link-local addresses differ by their interface.
+        let is_peer = (received.from.ip(), received.from.port()) == (self.peer.ip(), self.peer.port());
+        if self.kind == Kind::Listener && !is_peer {
+            return None;
+        }
+        // A datagram that was cut is no message of ours.
+        let payload = buffer.get(..received.len)?.to_vec();
+        Some(Happened::Datagram {
+            source: self.source?,
+            from: received.from,
+            payload,
+            arrival: Arrived { ticks, source },
+        })
+    }
+
+    /// Closes the socket; what was still waited for left when we say.
+    fn close(self) -> Vec<Happened> {
+        let tokens = self.socket.close().map(|(token, _)| PacketId(token.redeem()));
+        let sent = tokens.filter_map(|packet| self.sent.iter().find(|(sent, _)| *sent == packet));
+        sent.map(|(packet, left)| transmitted(*packet, *left, StampSource::Software)).collect()
+    }
+}
+
+/// Where the counter stood at a stamp of the kernel, and who took it; `None` where the stamp has no place on the counter.
+fn locate(clock: &mut SystemClock, stamp: Stamp) -> Option<(Ticks, StampSource)> {
+    if stamp.counter != Counter::Realtime {
+        return None;
+    }
+    match clock.locate(sidereal_time::Instant::from_nanos(stamp.ticks.0.into())) {
+        Ok(located) => Some((located.ticks, stamp.source)),
+        Err(error) => {
+            debug!("a stamp of the kernel is not used: {error}");
+            None
+        }
+    }
+}
+
+fn transmitted(packet: PacketId, ticks: Ticks, source: StampSource) -> Happened {
+    Happened::Transmitted { packet, left: Arrived { ticks, source } }
+}
+
+fn is_open_unreachable(error: &OpenError) -> bool {
+    matches!(error, OpenError::Call { error, .. } if is_unreachable(error))
+}
+
+fn is_unreachable(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+    matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::DEFAULT;
+    use crate::run::waiting::wait;
+    use std::net::UdpSocket;
+    use std::path::Path;
+
+    const SOURCE: SourceId = SourceId(7);
+
+    struct Bench {
+        counter: LocalCounter,
+        clock: SystemClock,
+        sockets: Sockets,
+        server: UdpSocket,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let counter = LocalCounter::best();
+            // Nobody else is on the port of this test's own.
+            let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let text = DEFAULT.replace("port = 123", &format!("port = {free}"));
+            let config = Config::parse(&text, Path::new("F")).unwrap();
+            let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+            server.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            Self { counter, clock: SystemClock::new(counter), sockets: Sockets::new(counter, &config), server }
+        }
+
+        fn send(&mut self, packet: u64, from: Endpoint, to: SocketAddr, stamp_wanted: bool) -> Vec<Happened> {
+            let payload = packet.to_be_bytes().into_iter().collect();
+            let packet = PacketId(packet);
+            let outgoing = Outgoing { packet, source: Some(SOURCE), to, from, payload, stamp_wanted };
+            self.sockets.send(&outgoing, Instant::now())
+        }
+
+        /// Asks the server; where the question came from.
+        fn ask(&mut self, packet: u64, from: Endpoint) -> SocketAddr {
+            let to = self.server.local_addr().unwrap();
+            assert_eq!(self.send(packet, from, to, true), []);
+            let mut buffer = [0; 64];
+            let (len, from) = self.server.recv_from(&mut buffer).unwrap();
+            assert_eq!(buffer.get(..len), Some(&packet.to_be_bytes()[..]));
+            from
+        }
+
+        /// What happens next.
+        fn next(&mut self) -> Happened {
+            let end = Instant::now() + Duration::from_secs(5);
+            loop {
+                let now = Instant::now();
+                assert!(now < end, "nothing happens");
+                let ready = wait(self.sockets.descriptors(), self.sockets.idle(now).min(Duration::from_secs(1)));
+                let mut happened = self.sockets.turn(&ready, &mut self.clock, Instant::now());
+                assert!(happened.len() <= 1, "{happened:?}");
+                if let Some(happened) = happened.pop() {
+                    return happened;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn questions_and_answers_are_stamped_by_the_kernel_on_our_counter() {
+        let mut bench = Bench::new();
+        // The kernel begins to stamp what comes a moment after it was first asked to.
+        let stamped = (0..100).any(|_| {
+            let before = bench.counter.now();
+            let asked_from = bench.ask(1, Endpoint::Fresh);
+            let Happened::Transmitted { packet: PacketId(1), left } = bench.next() else { panic!("not sent") };
+            bench.server.send_to(b"answer", asked_from).unwrap();
+            let Happened::Datagram { source: SOURCE, from, payload, arrival } = bench.next() else {
+                panic!("no answer")
+            };
+            let after = bench.counter.now();
+            assert_eq!((from, payload.as_slice()), (bench.server.local_addr().unwrap(), &b"answer"[..]));
+            let times = [before, left.ticks, arrival.ticks, after].map(|ticks| ticks.0);
+            assert!(times.is_sorted(), "{times:?}");
+            std::thread::sleep(Duration::from_millis(5));
+            (left.source, arrival.source) == (StampSource::Kernel, StampSource::Kernel)
+        });
+        assert!(stamped, "never by the kernel");
+    }
+
+    #[test]
+    fn ports_are_new_where_that_is_wanted_and_close_in_time() {
+        let mut bench = Bench::new();
+        let mut ports = BTreeSet::new();
+        for packet in 0..8 {
+            ports.insert(bench.ask(packet, Endpoint::Fresh).port());
+            assert_eq!(bench.sockets.count(), 1, "the one before is closed");
+            assert!(matches!(bench.next(), Happened::Transmitted { packet: PacketId(sent), .. } if sent == packet));
+        }
+        assert!(ports.len() > 4, "{ports:?}");
+        bench.ask(8, Endpoint::Fresh);
+        let late = Instant::now() + FRESH_LIFETIME;
+        let sent = bench.sockets.turn(&[], &mut bench.clock, late);
+        let is_software = |happened: &Happened| matches!(happened, Happened::Transmitted { left, .. } if left.source == StampSource::Software);
+        assert!(sent.len() == 1 && sent.iter().all(is_software), "a stamp that nobody read in time: {sent:?}");
+        assert_eq!(bench.sockets.count(), 0);
+        assert_eq!(bench.sockets.idle(late), Duration::MAX);
+    }
+
+    #[test]
+    fn peers_share_the_ntp_port_and_listeners_hear_no_strangers() {
+        let mut bench = Bench::new();
+        let to = bench.server.local_addr().unwrap();
+        assert_eq!(bench.ask(1, Endpoint::Ntp).port(), bench.sockets.ntp_port);
+        assert!(matches!(bench.next(), Happened::Transmitted { .. }));
+        bench.sockets.listen(SOURCE, to, Instant::now());
+        assert_eq!(bench.sockets.count(), 2, "the peer's own socket is there already");
+        bench.sockets.listen(SOURCE, to, Instant::now());
+        assert_eq!(bench.sockets.count(), 2);
+        let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let ntp = SocketAddr::from(([127, 0, 0, 1], bench.sockets.ntp_port));
+        stranger.send_to(b"stranger", ntp).unwrap();
+        bench.server.send_to(b"peer", ntp).unwrap();
+        assert!(matches!(bench.next(), Happened::Datagram { payload, .. } if payload == b"peer"));
+        assert_eq!(bench.sockets.close(SOURCE), []);
+        assert_eq!(bench.sockets.count(), 0);
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_told_once() {
+        let mut bench = Bench::new();
+        // Not allowed without being asked for.
+        let broadcast = SocketAddr::from(([255, 255, 255, 255], 9));
+        let failed = Happened::SendFailed { packet: PacketId(1), unreachable: false };
+        assert_eq!(bench.send(1, Endpoint::Fresh, broadcast, true), [failed]);
+        assert_eq!(bench.sockets.count(), 0);
+        let to = bench.server.local_addr().unwrap();
+        let sent = bench.send(2, Endpoint::Fresh, to, false);
+        assert!(
+            matches!(sent[..], [Happened::Transmitted { packet: PacketId(2), left }] if left.source == StampSource::Software)
+        );
+        assert!(!bench.sockets.held[0].socket.is_waiting());
+    }
+}

@@ -1,0 +1,54 @@
+//! How the engine is, for people who ask: shown once a second by its thread, read by the one that serves them.
+
+use sidereal_engine::{SourceStatus, Status};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often the view is renewed.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// What the engine last said of itself.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shown {
+    /// How the clock is; nothing before the first turn.
+    pub(super) status: Option<Status>,
+    /// What is thought of the sources.
+    pub(super) sources: Vec<SourceStatus>,
+}
+
+/// The engine's side.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    shared: Arc<Mutex<Arc<Shown>>>,
+    renewed: Option<Instant>,
+}
+
+/// The other side.
+#[derive(Debug, Clone)]
+pub(super) struct ViewReader(Arc<Mutex<Arc<Shown>>>);
+
+impl View {
+    /// Who may read it.
+    pub(super) fn reader(&self) -> ViewReader {
+        ViewReader(Arc::clone(&self.shared))
+    }
+
+    /// Whether it is time to renew it.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.renewed.is_none_or(|renewed| now.saturating_duration_since(renewed) >= PERIOD)
+    }
+
+    /// Renews it.
+    pub(super) fn show(&mut self, status: Status, sources: Vec<SourceStatus>, now: Instant) {
+        self.renewed = Some(now);
+        let shown = Arc::new(Shown { status: Some(status), sources });
+        *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = shown;
+    }
+}
+
+impl ViewReader {
+    /// What was last shown.
+    pub(super) fn get(&self) -> Arc<Shown> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
