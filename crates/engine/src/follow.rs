@@ -148,7 +148,9 @@ impl Follower {
             return;
         }
         let generation = self.tracker.model().map_or(0, |model| model.generation);
-        match self.tracker.offer(&measurement.weighted(weight), now) {
+        self.tracker.follow(self.selection.survivors.len());
+        let measurement = Measurement { witness: id.0, ..measurement.weighted(weight) };
+        match self.tracker.offer(&measurement, now) {
             Offered::Accepted | Offered::First => {}
             Offered::Stepped { by } => {
                 let generation = self.tracker.model().map_or(generation, |model| model.generation);

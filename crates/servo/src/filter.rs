@@ -202,7 +202,7 @@ impl SourceFilter {
             let variance =
                 self.noise.as_ref().map_or(excess * excess / 12.0 + edge * edge, |noise| noise.variance(excess, edge));
             let queueing = Some(Queueing { excess, edge, credibility });
-            Measurement { reading, variance, bound, queueing }
+            Measurement { queueing, ..Measurement::new(reading, variance, bound) }
         } else {
             Measurement::new(reading, delay * delay / 12.0 + edge * edge, bound)
         };

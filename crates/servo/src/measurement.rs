@@ -25,6 +25,9 @@ pub struct Measurement {
     pub bound: Span,
     /// What is known of the shape of the error beyond its variance; `None`: taken as Gaussian.
     pub queueing: Option<Queueing>,
+    /// Who says so: measurements of one source share a number. Where several sources are followed, one alone cannot talk
+    /// a [`crate::Tracker`] out of what it believes.
+    pub witness: u16,
 }
 
 /// An error made by two queues, one on the way to the source and one on the way back.
@@ -46,7 +49,7 @@ impl Measurement {
     /// A measurement with Gaussian error.
     #[must_use]
     pub const fn new(reading: Reading<Tai>, variance: f64, bound: Span) -> Self {
-        Self { reading, variance, bound, queueing: None }
+        Self { reading, variance, bound, queueing: None, witness: 0 }
     }
 
     /// The measurement as one of several that share what a single one would say: `weight`, above 0 and at most 1 (others

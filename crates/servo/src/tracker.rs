@@ -49,6 +49,8 @@ pub struct Tracker {
     follower: Option<Follower>,
     /// Measurements far from what is allowed, since the last that was not.
     suspects: Suspects,
+    /// How many sources must say so before implausible measurements are believed.
+    quorum: usize,
     generation: u32,
     /// Measurements that were accepted since the start.
     accepted: u32,
@@ -87,9 +89,16 @@ impl Tracker {
             prior,
             follower: None,
             suspects: Suspects::new(),
+            quorum: 1,
             generation: 0,
             accepted: 0,
         }
+    }
+
+    /// From now on `followed` sources are measured: more than half of them must contradict what is believed, and agree with
+    /// each other, before they are believed instead.
+    pub fn follow(&mut self, followed: usize) {
+        self.quorum = followed / 2 + 1;
     }
 
     /// Takes a measurement into account. It may be up to a quarter of an hour older than the newest one.
@@ -113,7 +122,7 @@ impl Tracker {
             follower.bound.doubt(observation.phase, bound);
             follower.doubt = (observation.phase - follower.belief.mean[0]).abs();
             follower.republish(&self.own, now);
-            return self.suspect(Suspect { ticks, observation, bound }, now);
+            return self.suspect(Suspect { ticks, observation, bound, witness: measurement.witness }, now);
         }
         follower.servo.observe(&observation);
         follower.belief = follower.servo.belief();
@@ -331,7 +340,8 @@ impl Tracker {
         let Some(follower) = &mut self.follower else { return Offered::Outlier };
         let frequency = follower.belief.mean[1];
         let limit = self.options.frequency_limit();
-        let Some(Believed { suspects, frequency_doubt }) = self.suspects.push(suspect, frequency, limit, &self.local)
+        let Some(Believed { suspects, frequency_doubt }) =
+            self.suspects.push(suspect, frequency, limit, self.quorum, &self.local)
         else {
             return Offered::Outlier;
         };

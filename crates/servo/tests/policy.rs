@@ -263,3 +263,16 @@ fn the_bound_allows_for_a_source_that_is_itself_slewed() {
     }
     assert!(tracker.bound(Ticks(200 * SECOND)).unwrap() < Span::from_nanos(40_000));
 }
+
+#[test]
+fn of_several_sources_one_alone_is_not_believed() {
+    let mut tracker = locked(&ServoOptions::default(), 100);
+    tracker.follow(3);
+    let lie = |at: u64, witness| Measurement { witness, ..measured(at, Span::from_nanos(1_000_000)) };
+    // The others are silent for longer than it would take to believe one.
+    for at in 101..110 {
+        assert_eq!(tracker.offer(&lie(at, 1), Ticks(at * SECOND)), Offered::Outlier, "{at}");
+    }
+    // A second one says the same: they are more than half of three.
+    assert_ne!(tracker.offer(&lie(110, 2), Ticks(110 * SECOND)), Offered::Outlier);
+}

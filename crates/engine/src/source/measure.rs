@@ -5,8 +5,6 @@ use sidereal_time::{ClockModel, Instant, LocalClock, Reading, Span, Tai, Ticks, 
 
 use super::Latest;
 
-/// PHI of RFC 5905 §11.1, 15 ppm: how fast a measurement loses its worth, in parts per billion.
-const PHI_PPB: i128 = 15_000;
 /// How fast it does while the counter's rate is only known from its maker: 500 ppm.
 const UNKNOWN_RATE_PPB: i128 = 500_000;
 
@@ -67,7 +65,8 @@ impl Yardstick<'_> {
 
     /// How wrong it may be by now.
     pub(super) fn distance(&self, latest: &Latest) -> Span {
-        let ppb = if self.is_time { PHI_PPB } else { UNKNOWN_RATE_PPB };
+        let known = i128::from(self.model.drift_ppb).min(UNKNOWN_RATE_PPB);
+        let ppb = if self.is_time { known } else { UNKNOWN_RATE_PPB };
         latest.measurement.bound + Span::from_units(self.age(latest).units() * ppb / 1_000_000_000)
     }
 

@@ -23,6 +23,8 @@ pub(super) struct Suspect {
     pub(super) observation: Observation,
     /// Hard, in seconds.
     pub(super) bound: f64,
+    /// Whose it is.
+    pub(super) witness: u16,
 }
 
 /// Suspects in a row, oldest first.
@@ -47,19 +49,28 @@ impl Suspects {
     }
 
     /// Takes another, and says which are believed now. `frequency` is the one that is known and `limit` the largest that may be,
-    /// in s/s. Call [`Self::clear`] when some were.
+    /// in s/s; `quorum` is how many witnesses it takes. Call [`Self::clear`] when some were.
     pub(super) fn push(
         &mut self,
         suspect: Suspect,
         frequency: f64,
         limit: f64,
+        quorum: usize,
         local: &LocalClock,
     ) -> Option<Believed<'_>> {
         if self.0.len() >= DEAF {
             self.0.remove(0);
         }
         self.0.push(suspect);
-        let last = |n: usize| self.0.len().checked_sub(n).and_then(|first| self.0.get(first..));
+        let witnessed = self.0.iter().rev().scan(Vec::new(), |seen, suspect| {
+            if !seen.contains(&suspect.witness) {
+                seen.push(suspect.witness);
+            }
+            Some(seen.len())
+        });
+        // So many of the newest it takes to hear a quorum of witnesses.
+        let enough = witnessed.take_while(|heard| *heard < quorum).count() + 1;
+        let last = |n: usize| self.0.len().checked_sub(n.max(enough)).and_then(|first| self.0.get(first..));
         if let Some(suspects) = last(QUORUM).filter(|some| agree(some, frequency, local)) {
             return Some(Believed { suspects, frequency_doubt: FREQUENCY_DOUBT });
         }
@@ -68,7 +79,7 @@ impl Suspects {
         if let Some((suspects, slope)) = of_line {
             return Some(Believed { suspects, frequency_doubt: FREQUENCY_DOUBT.max((slope - frequency).abs()) });
         }
-        let newest = last(1).filter(|_| self.0.len() >= DEAF);
+        let newest = self.0.last().filter(|_| self.0.len() >= DEAF).map(core::slice::from_ref);
         newest.map(|suspects| Believed { suspects, frequency_doubt: FREQUENCY_DOUBT.max(limit) })
     }
 }
