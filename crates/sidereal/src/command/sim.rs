@@ -204,6 +204,7 @@ fn limit_row(limit: &LimitOutcome) -> Vec<String> {
 fn value_words(statistic: Statistic, value: f64) -> String {
     match statistic {
         Statistic::LockS => format!("{value} s"),
+        Statistic::UncertaintyOverRms => format!("{value:.1}"),
         statistic if statistic.is_time() => time(Some(value)),
         _ if value.abs() < 1e-3 && value != 0.0 => format!("{value:.2e}"),
         _ => format!("{value}"),
