@@ -33,6 +33,7 @@ fuzz_target!(|input: &[u8]| {
         keys: keys(),
         rate_limit: if choice & 16 != 0 { RateLimit::new(&options, 1000).ok() } else { None },
         interleaved: choice & 32 != 0,
+        ..Policy::default()
     };
     let stratum = if choice & 64 != 0 { Stratum::UNSYNCHRONISED } else { Stratum::PRIMARY };
     let system = SystemVariables { leap: LeapIndicator::None, stratum, ..SystemVariables::UNSYNCHRONISED };
