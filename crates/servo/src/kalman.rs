@@ -98,6 +98,8 @@ impl Kalman {
         });
         let parts = || parts.iter().flatten();
         let beyond = |distance: f64| -> f64 {
+            // So far out there is nothing to add, and most hypotheses are narrower than the answer.
+            let tail = |cut: f64| if cut > FARTHEST { 0.0 } else { tail(cut) };
             let of_part = |(probability, off, deviation): &(f64, f64, f64)| {
                 probability * (tail((distance - off) / deviation) + tail((distance + off) / deviation))
             };
