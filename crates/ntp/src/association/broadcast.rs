@@ -26,6 +26,10 @@ const RETRY_INTERVAL: Poll = Poll::nearest(6);
 /// beyond, one was lost between them.
 const MAX_TRANSMIT_ERROR: Span = Span::SECOND;
 
+/// How long a broadcast of the basic mode may have waited between being written and leaving, which neither its transmit
+/// timestamp nor the volley tells: some hundred microseconds in a busy server. Interleaved broadcasts tell when they left.
+const MAX_SENDING: Span = Span::from_nanos(250_000);
+
 /// A listener to one server.
 #[derive(Debug)]
 pub(super) struct BroadcastClient {
@@ -82,7 +86,9 @@ impl Flight {
         let at = self.transmit.near(pivot) + shortest.half();
         Quality {
             reading: Reading::new(self.arrived.ticks, at, shortest),
-            dispersion: dispersion(self.server.precision, local, Span::ZERO) + (longest - shortest),
+            dispersion: dispersion(self.server.precision, local, Span::ZERO)
+                + (longest - shortest)
+                + if self.interleaved { Span::ZERO } else { MAX_SENDING },
             stamps: self.arrived.source,
         }
     }
