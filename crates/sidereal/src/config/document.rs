@@ -165,7 +165,7 @@ pub enum Action {
     Drop,
     /// It is refused by a kiss-o'-death packet with the code DENY.
     Deny,
-    /// It is refused by a kiss-o'-death packet with the code RSTD.
+    /// It is refused by a kiss-o'-death packet with the code RSTR.
     Restrict,
 }
 
