@@ -12,7 +12,7 @@ use toml::Table;
 /// too.
 const LAYERS: [&[&str]; 7] = [
     &["time", "wire", "publish", "cpu", "dpdk-sys"],
-    &["ntp", "servo"],
+    &["ntp", "ptp", "servo"],
     &["engine"],
     &["nic", "nic-sim", "nic-kernel", "nic-dpdk", "phc"],
     &["dataplane", "sim", "loadgen"],

@@ -2,8 +2,8 @@
 
 use core::net::SocketAddr;
 
-use sidereal_ntp::{Arrived, Broadcaster, MAX_MESSAGE_LEN};
-use sidereal_time::{LocalClock, Span, StampSource, Ticks};
+use sidereal_ntp::{Broadcaster, MAX_MESSAGE_LEN};
+use sidereal_time::{Arrived, LocalClock, Span, StampSource, Ticks};
 
 use crate::config::{BroadcastOptions, MAX_BROADCASTS};
 use crate::event::{Action, Endpoint, Outgoing};

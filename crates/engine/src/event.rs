@@ -3,9 +3,9 @@
 use core::net::SocketAddr;
 
 use arrayvec::ArrayVec;
-use sidereal_ntp::{Arrived, LeapIndicator, MAX_MESSAGE_LEN};
+use sidereal_ntp::{LeapIndicator, MAX_MESSAGE_LEN};
 use sidereal_servo::{Adjustment, Discipline};
-use sidereal_time::{LeapTable, Reading, Span, Tai, Ticks, Utc};
+use sidereal_time::{Arrived, LeapTable, Reading, Span, Tai, Ticks, Utc};
 
 use crate::{ClockId, EngineConfig, Report, Saved, Snapshot, SourceId};
 

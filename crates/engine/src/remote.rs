@@ -4,9 +4,9 @@ use core::net::SocketAddr;
 
 use arrayvec::ArrayVec;
 use sidereal_ntp::{
-    Arrived, Association, AssociationOptions, Context, KissCode, MAX_MESSAGE_LEN, Measured, PollAdvice, Received, Role,
+    Association, AssociationOptions, Context, KissCode, MAX_MESSAGE_LEN, Measured, PollAdvice, Received, Role,
 };
-use sidereal_time::{LocalClock, StampSource, Ticks};
+use sidereal_time::{Arrived, LocalClock, StampSource, Ticks};
 
 use crate::event::Endpoint;
 use crate::resolution::Resolution;

@@ -7,11 +7,9 @@ pub(crate) use measure::{Said, Yardstick};
 
 use core::net::SocketAddr;
 
-use sidereal_ntp::{
-    Arrived, AssociationOptions, Context, LeapIndicator, PollAdvice, ReferenceId, Stratum, SystemVariables,
-};
+use sidereal_ntp::{AssociationOptions, Context, LeapIndicator, PollAdvice, ReferenceId, Stratum, SystemVariables};
 use sidereal_servo::{Filtered, Measurement, SourceFilter};
-use sidereal_time::{ClockModel, Instant, LeapTable, LocalClock, Reading, Span, Tai, Ticks};
+use sidereal_time::{Arrived, ClockModel, Instant, LeapTable, LocalClock, Reading, Span, Tai, Ticks};
 
 use measure::Raw;
 

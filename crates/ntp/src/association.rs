@@ -17,7 +17,6 @@ mod shown;
 mod symmetric;
 
 pub use broadcaster::{Broadcaster, BroadcasterOptions};
-pub use measure::Arrived;
 pub use options::{AssociationOptions, Poll, PollAdvice, Role};
 pub use outcome::{AssociationCounts, IgnoreReason, Received};
 
@@ -29,7 +28,7 @@ use client::Client;
 use measure::{DelayFilter, Departure, MAX_FREQUENCY_PPM, Quality, RoundTrip};
 use pace::Pace;
 use reach::Reach;
-use sidereal_time::{Instant, LocalClock, NtpClock, Reading, Span, StampSource, Ticks, Utc};
+use sidereal_time::{Arrived, Instant, LocalClock, NtpClock, Reading, Span, StampSource, Ticks, Utc};
 use symmetric::Symmetric;
 
 /// The longest message that is sent, in bytes: a header and the longest MAC. What is received may be longer.

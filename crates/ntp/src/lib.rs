@@ -23,8 +23,8 @@ mod server;
 
 pub use access::{AccessAction, AccessRule, AccessTable};
 pub use association::{
-    Arrived, Association, AssociationCounts, AssociationOptions, Broadcaster, BroadcasterOptions, Context,
-    IgnoreReason, MAX_MESSAGE_LEN, Measured, Poll, PollAdvice, Received, Role, Transmit,
+    Association, AssociationCounts, AssociationOptions, Broadcaster, BroadcasterOptions, Context, IgnoreReason,
+    MAX_MESSAGE_LEN, Measured, Poll, PollAdvice, Received, Role, Transmit,
 };
 pub use extension::{Body, BodyError, ExtensionField, ExtensionFields};
 pub use keys::{KeyFileError, KeyFileProblem, KeyTable};

@@ -8,8 +8,7 @@ pub(crate) use engine::EngineHost;
 pub(crate) use reference::ReferenceHost;
 
 use sidereal_engine::{PacketId, SourceId};
-use sidereal_ntp::Arrived;
-use sidereal_time::{Instant, NtpTimestamp, Tai, TxToken};
+use sidereal_time::{Arrived, Instant, NtpTimestamp, Tai, TxToken};
 
 use crate::packet::Packet;
 use crate::truth::Sample;

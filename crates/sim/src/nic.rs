@@ -1,8 +1,7 @@
 //! NICs: what is known of when a packet passed.
 
 use rand::RngExt;
-use sidereal_ntp::Arrived;
-use sidereal_time::{Instant, Span, StampSource, Tai, Ticks};
+use sidereal_time::{Arrived, Instant, Span, StampSource, Tai, Ticks};
 
 use crate::link::Jitter;
 use crate::oscillator::Oscillator;

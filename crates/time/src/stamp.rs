@@ -43,6 +43,15 @@ pub struct Stamp {
     pub source: StampSource,
 }
 
+/// When a message passed, by the local counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrived {
+    /// By the local counter.
+    pub ticks: Ticks,
+    /// Who took the stamp.
+    pub source: StampSource,
+}
+
 /// The right to one TX stamp. Neither `Clone` nor `Copy`: each token given to a port with a packet comes back exactly
 /// once, with [`TxStamp::Stamped`] or [`TxStamp::Lost`].
 #[derive(Debug, PartialEq, Eq, Hash)]

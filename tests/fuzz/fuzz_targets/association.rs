@@ -6,10 +6,10 @@
 
 use libfuzzer_sys::fuzz_target;
 use sidereal_ntp::{
-    Arrived, Association, AssociationOptions, Context, Header, KeyId, KeyTable, MAX_MESSAGE_LEN, Poll, PollAdvice, Role,
+    Association, AssociationOptions, Context, Header, KeyId, KeyTable, MAX_MESSAGE_LEN, Poll, PollAdvice, Role,
     SystemVariables, Version,
 };
-use sidereal_time::{Counter, Instant, LocalClock, NtpClock, Rate, Span, StampSource, Ticks};
+use sidereal_time::{Arrived, Counter, Instant, LocalClock, NtpClock, Rate, Span, StampSource, Ticks};
 
 const KEYS: &str = "1 MD5 one\n2 SHA512 two\n3 AES128 ASCII:0123456789abcdef\n";
 const ROLES: [Role; 4] = [Role::Client, Role::SymmetricActive, Role::SymmetricPassive, Role::BroadcastClient];

@@ -12,10 +12,10 @@ use sidereal_engine::{
     Flags, Outgoing, PacketId, Reference, ReferenceKind, SelectionOptions, SmearOptions, Snapshot, SourceId,
     SourceKind, SourceOptions, Steer, Synchronisation, SystemReference,
 };
-use sidereal_ntp::{Arrived, AssociationOptions, BroadcasterOptions, LeapIndicator, Poll, ReferenceId, Role, Stratum};
+use sidereal_ntp::{AssociationOptions, BroadcasterOptions, LeapIndicator, Poll, ReferenceId, Role, Stratum};
 use sidereal_publish::Words;
 use sidereal_servo::{Discipline, FilterOptions, ServoOptions, SteeringOptions};
-use sidereal_time::{Counter, Instant, LeapTable, LocalClock, Rate, Reading, Span, StampSource, Ticks, Utc};
+use sidereal_time::{Arrived, Counter, Instant, LeapTable, LocalClock, Rate, Reading, Span, StampSource, Ticks, Utc};
 
 /// More actions than the engine may ever have waiting.
 const MANY: usize = 1_000;

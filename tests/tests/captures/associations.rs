@@ -4,12 +4,12 @@
 use crate::{KEYS, Message, messages};
 use core::net::IpAddr;
 use sidereal_ntp::{
-    Answer, Arrival, Arrived, Association, AssociationCounts, AssociationOptions, Broadcaster, BroadcasterOptions,
-    Context, IgnoreReason, KeyId, KeyTable, MAX_MESSAGE_LEN, Measured, Mode, Moment, Policy, Poll, Received,
-    ReplyHeader, Role, Server, ServerLimits, Stratum, SystemVariables,
+    Answer, Arrival, Association, AssociationCounts, AssociationOptions, Broadcaster, BroadcasterOptions, Context,
+    IgnoreReason, KeyId, KeyTable, MAX_MESSAGE_LEN, Measured, Mode, Moment, Policy, Poll, Received, ReplyHeader, Role,
+    Server, ServerLimits, Stratum, SystemVariables,
 };
 use sidereal_time::{
-    ClockModel, Counter, Instant, LocalClock, NtpClock, NtpTimestamp, Rate, Span, StampSource, Tai, Ticks, Utc,
+    Arrived, ClockModel, Counter, Instant, LocalClock, NtpClock, NtpTimestamp, Rate, Span, StampSource, Tai, Ticks, Utc,
 };
 use std::collections::VecDeque;
 

@@ -2,9 +2,9 @@
 
 use core::net::SocketAddr;
 
-use sidereal_ntp::{Arrived, LeapIndicator, PollAdvice};
+use sidereal_ntp::{LeapIndicator, PollAdvice};
 use sidereal_servo::Discipline;
-use sidereal_time::{Span, Ticks};
+use sidereal_time::{Arrived, Span, Ticks};
 
 use super::Engine;
 use crate::clocks::Target;

@@ -8,9 +8,9 @@ use sidereal_engine::{
     Action, BroadcastOptions, ClockId, ClockReading, Engine, EngineConfig, Event, Outgoing, PacketId, Reference,
     ReferenceKind, SourceId, SourceKind, SourceOptions, Steer, SystemReference,
 };
-use sidereal_ntp::{Arrived, BroadcasterOptions, LeapIndicator, Poll, ReferenceId, Role, Stratum};
+use sidereal_ntp::{BroadcasterOptions, LeapIndicator, Poll, ReferenceId, Role, Stratum};
 use sidereal_servo::Discipline;
-use sidereal_time::{Instant, LeapTable, LocalClock, Rate, Reading, Span, StampSource, Ticks};
+use sidereal_time::{Arrived, Instant, LeapTable, LocalClock, Rate, Reading, Span, StampSource, Ticks};
 
 /// More than any call of the engine may want done.
 const MANY: usize = 600;

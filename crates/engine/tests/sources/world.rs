@@ -10,12 +10,13 @@ use sidereal_engine::{
     SourceState, SourceStatus, Status, Steer,
 };
 use sidereal_ntp::{
-    AccessAction, AccessRule, AccessTable, Answer, Arrival, Arrived, AssociationOptions, LeapIndicator, Moment, Policy,
-    Poll, ReferenceId, ReplyHeader, Server, ServerLimits, Stratum, SystemVariables,
+    AccessAction, AccessRule, AccessTable, Answer, Arrival, AssociationOptions, LeapIndicator, Moment, Policy, Poll,
+    ReferenceId, ReplyHeader, Server, ServerLimits, Stratum, SystemVariables,
 };
 use sidereal_servo::{Adjustment, Discipline, FilterOptions, ServoOptions, SteeringOptions};
 use sidereal_time::{
-    Counter, Instant, LeapTable, LocalClock, NtpShort, NtpTimestamp, Rate, Reading, Span, StampSource, Tai, Ticks, Utc,
+    Arrived, Counter, Instant, LeapTable, LocalClock, NtpShort, NtpTimestamp, Rate, Reading, Span, StampSource, Tai,
+    Ticks, Utc,
 };
 
 pub(crate) const LOCAL: LocalClock =

@@ -5,7 +5,7 @@
 //! how much longer the longest was, until it is measured again.
 
 use super::client::Client;
-use super::measure::{Arrived, Quality, dispersion};
+use super::measure::{Quality, dispersion};
 use super::options::{AssociationOptions, Poll};
 use super::outcome::{IgnoreReason, Received};
 use super::shown::Shown;
@@ -13,7 +13,7 @@ use super::symmetric::is_after;
 use crate::client::verify;
 use crate::extension::Body;
 use crate::message::{Header, Mode, SystemVariables};
-use sidereal_time::{Instant, LocalClock, NtpTimestamp, Reading, Span, Ticks, Utc};
+use sidereal_time::{Arrived, Instant, LocalClock, NtpTimestamp, Reading, Span, Ticks, Utc};
 
 /// Requests in a volley, and the time between them.
 const VOLLEY_LENGTH: u8 = 8;

@@ -4,14 +4,14 @@
 //! true T3 the answer to the last one tells if the server is in interleaved mode. A volley is measured when its four times
 //! are there, in whichever order they came.
 
-use super::measure::{Arrived, Departure, RoundTrip, check_order};
+use super::measure::{Departure, RoundTrip, check_order};
 use super::outcome::{IgnoreReason, Received, Valid};
 use super::shown::Shown;
 use crate::client::{ReplyError, Request};
 use crate::mac::Key;
 use crate::message::{Header, SystemVariables, Version};
 use core::mem::take;
-use sidereal_time::{LocalClock, NtpTimestamp, Span, Ticks};
+use sidereal_time::{Arrived, LocalClock, NtpTimestamp, Span, Ticks};
 
 /// Requests without an answer after which the next one is of the basic mode again: times of long ago are of no use
 /// (RFC 9769 §2).

@@ -3,7 +3,7 @@
 use super::outcome::IgnoreReason;
 use crate::message::SystemVariables;
 use core::cmp::min;
-use sidereal_time::{Instant, LocalClock, NtpTimestamp, Reading, Span, StampSource, Ticks, Utc};
+use sidereal_time::{Arrived, Instant, LocalClock, NtpTimestamp, Reading, Span, StampSource, Ticks, Utc};
 
 /// PHI of RFC 5905 §7.2, in parts per million: how fast two clocks drift apart at most while an exchange lasts.
 const DRIFT_PPM: i128 = 15;
@@ -25,15 +25,6 @@ pub(super) struct RoundTrip {
     pub(super) server: SystemVariables,
     /// Whether T3 is the true one of interleaved mode.
     pub(super) interleaved: bool,
-}
-
-/// When a message came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Arrived {
-    /// By the local counter.
-    pub ticks: Ticks,
-    /// Who took the stamp.
-    pub source: StampSource,
 }
 
 /// When a message went out.

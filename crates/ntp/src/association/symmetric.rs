@@ -4,7 +4,7 @@
 //! or the one before it left (interleaved mode). So its times are real ones, and tell of our clock what a server's would.
 
 use super::client::MAX_STAMP_WAIT;
-use super::measure::{Arrived, Departed, Departure, RoundTrip};
+use super::measure::{Departed, Departure, RoundTrip};
 use super::options::Poll;
 use super::outcome::{IgnoreReason, Received, Valid};
 use super::shown::Shown;
@@ -14,7 +14,7 @@ use crate::extension::Body;
 use crate::message::{Header, Mode, ReplyHeader, SystemVariables, Times};
 use crate::outcome::KissCode;
 use core::mem::take;
-use sidereal_time::{ClockModel, Instant, LocalClock, NtpClock, NtpTimestamp, Ticks};
+use sidereal_time::{Arrived, ClockModel, Instant, LocalClock, NtpClock, NtpTimestamp, Ticks};
 
 /// One side of a pair of peers.
 #[derive(Debug)]

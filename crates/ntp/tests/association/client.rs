@@ -2,10 +2,10 @@
 
 use crate::lab::{Host, LOCAL, MICROSECOND, MILLISECOND, SECOND, SYSTEM, World, context, key, ticks, utc};
 use sidereal_ntp::{
-    Arrived, Association, AssociationOptions, HEADER_LEN, Header, IgnoreReason, LeapIndicator, MAX_MESSAGE_LEN, Mode,
-    Poll, Received, Stratum, SystemVariables, Version,
+    Association, AssociationOptions, HEADER_LEN, Header, IgnoreReason, LeapIndicator, MAX_MESSAGE_LEN, Mode, Poll,
+    Received, Stratum, SystemVariables, Version,
 };
-use sidereal_time::{NtpTimestamp, Span, StampSource};
+use sidereal_time::{Arrived, NtpTimestamp, Span, StampSource};
 
 pub(crate) fn options() -> AssociationOptions {
     let (min_poll, max_poll) = (Poll::new(0).unwrap(), Poll::new(6).unwrap());

@@ -3,10 +3,10 @@
 use crate::lab::{Random, SYSTEM, context, key, ticks};
 use proptest::prelude::*;
 use sidereal_ntp::{
-    Arrived, Association, AssociationOptions, Broadcaster, BroadcasterOptions, MAX_MESSAGE_LEN, Poll, PollAdvice,
-    Received, Role, Version,
+    Association, AssociationOptions, Broadcaster, BroadcasterOptions, MAX_MESSAGE_LEN, Poll, PollAdvice, Received,
+    Role, Version,
 };
-use sidereal_time::{LocalClock, NtpClock, StampSource};
+use sidereal_time::{Arrived, LocalClock, NtpClock, StampSource};
 
 /// A call of an association.
 #[derive(Debug, Clone)]

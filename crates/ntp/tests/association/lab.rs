@@ -2,13 +2,13 @@
 //! measures can be compared with the truth.
 
 use sidereal_ntp::{
-    Answer, Arrival, Arrived, Association, AssociationOptions, Broadcaster, Context, Header, Key, KeyId, KeyTable,
+    Answer, Arrival, Association, AssociationOptions, Broadcaster, Context, Header, Key, KeyId, KeyTable,
     LeapIndicator, MAX_MESSAGE_LEN, Measured, Mode, Moment, Policy, Received, ReferenceId, ReplyHeader, Server,
     ServerLimits, Stratum, SystemVariables,
 };
 use sidereal_time::{
-    ClockModel, Counter, Instant, LocalClock, NtpClock, NtpShort, NtpTimestamp, Rate, Span, StampSource, Tai, Ticks,
-    Utc,
+    Arrived, ClockModel, Counter, Instant, LocalClock, NtpClock, NtpShort, NtpTimestamp, Rate, Span, StampSource, Tai,
+    Ticks, Utc,
 };
 use std::collections::BTreeMap;
 

@@ -3,9 +3,8 @@
 use sidereal_cpu::LocalCounter;
 use sidereal_engine::{Endpoint, Event, MAX_SOURCES, Outgoing, PacketId, SourceId};
 use sidereal_nic_kernel::{AssociationSocket, DATAGRAM_BYTES, OpenError};
-use sidereal_ntp::Arrived;
 use sidereal_phc::SystemClock;
-use sidereal_time::{Counter, Stamp, StampSource, Ticks, TxStamp, TxToken};
+use sidereal_time::{Arrived, Counter, Stamp, StampSource, Ticks, TxStamp, TxToken};
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;

@@ -8,9 +8,10 @@ use sidereal_engine::{
     Action, ClockId, ClockReading, Endpoint, Engine, EngineConfig, Event, Outgoing, PacketId, Saved, Snapshot,
     SourceId, Synchronisation,
 };
-use sidereal_ntp::Arrived;
 use sidereal_servo::{Discipline, TrackerState};
-use sidereal_time::{Counter, Instant, LeapTable, LocalClock, NtpTimestamp, Rate, Reading, Span, Tai, Ticks, TxToken};
+use sidereal_time::{
+    Arrived, Counter, Instant, LeapTable, LocalClock, NtpTimestamp, Rate, Reading, Span, Tai, Ticks, TxToken,
+};
 
 use super::responder::Responder;
 use super::{Input, Outbox};
