@@ -1,6 +1,6 @@
 //! Where PTP messages go and come from.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Which configured PTP Port something is about: its place in the configuration, counted over all instances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,6 +35,43 @@ pub enum Destination {
     PeerDelay,
     /// To one PTP Port.
     Unicast(Address),
+}
+
+impl Destination {
+    /// The IPv4 address of [`Self::Primary`] (Annex C.3).
+    pub const PRIMARY_IPV4: Ipv4Addr = Ipv4Addr::new(224, 0, 1, 129);
+    /// The IPv6 address of [`Self::Primary`], of global scope (Annex D.3).
+    pub const PRIMARY_IPV6: Ipv6Addr = Ipv6Addr::new(0xff0e, 0, 0, 0, 0, 0, 0, 0x181);
+
+    /// The IPv4 group (Annex C.3); `None` of one PTP Port.
+    #[must_use]
+    pub const fn ipv4_group(self) -> Option<Ipv4Addr> {
+        match self {
+            Self::Primary => Some(Self::PRIMARY_IPV4),
+            Self::PeerDelay => Some(Ipv4Addr::new(224, 0, 0, 107)),
+            Self::Unicast(_) => None,
+        }
+    }
+
+    /// The IPv6 group, of global scope where the scope may be chosen (Annex D.3); `None` of one PTP Port.
+    #[must_use]
+    pub const fn ipv6_group(self) -> Option<Ipv6Addr> {
+        match self {
+            Self::Primary => Some(Self::PRIMARY_IPV6),
+            Self::PeerDelay => Some(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x6b)),
+            Self::Unicast(_) => None,
+        }
+    }
+
+    /// The group's MAC address over IEEE 802.3 (Annex E.3); `None` of one PTP Port.
+    #[must_use]
+    pub const fn mac_group(self) -> Option<[u8; 6]> {
+        match self {
+            Self::Primary => Some([0x01, 0x1b, 0x19, 0, 0, 0]),
+            Self::PeerDelay => Some([0x01, 0x80, 0xc2, 0, 0, 0x0e]),
+            Self::Unicast(_) => None,
+        }
+    }
 }
 
 /// Whether a message's own time is measured (IEEE 1588-2019 7.3.3).

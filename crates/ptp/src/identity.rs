@@ -51,9 +51,11 @@ impl PortIdentity {
     /// The ten bytes of a message.
     #[must_use]
     pub const fn to_be_bytes(self) -> [u8; 10] {
-        let ClockIdentity([a, b, c, d, e, f, g, h]) = self.clock;
-        let [high, low] = self.number.to_be_bytes();
-        [a, b, c, d, e, f, g, h, high, low]
+        let mut bytes = [0; 10];
+        let (clock, number) = bytes.split_at_mut(8);
+        clock.copy_from_slice(&self.clock.0);
+        number.copy_from_slice(&self.number.to_be_bytes());
+        bytes
     }
 }
 
