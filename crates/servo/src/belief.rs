@@ -57,9 +57,9 @@ struct Posterior {
 impl Wander {
     /// What the three random walks add to the covariances in `dt` seconds: their integrals.
     fn noise(&self, dt: f64) -> Matrix {
-        let [white, walk, drift] = [self.phase, self.frequency, self.drift].map(|deviation| deviation * deviation * dt);
+        let [walk, drift] = [self.frequency, self.drift].map(|deviation| deviation * deviation * dt);
         let square = dt * dt;
-        let phase = white + square * (walk / 3.0 + square * drift / 20.0);
+        let phase = self.phase_noise(dt);
         let phase_frequency = dt * (walk / 2.0 + square * drift / 8.0);
         let phase_drift = square * drift / 6.0;
         let frequency = walk + square * drift / 3.0;
@@ -69,6 +69,13 @@ impl Wander {
             [phase_frequency, frequency, frequency_drift],
             [phase_drift, frequency_drift, drift],
         ]
+    }
+
+    /// What they add to the variance of the phase.
+    fn phase_noise(&self, dt: f64) -> f64 {
+        let [white, walk, drift] = [self.phase, self.frequency, self.drift].map(|deviation| deviation * deviation * dt);
+        let square = dt * dt;
+        white + square * (walk / 3.0 + square * drift / 20.0)
     }
 }
 
@@ -125,6 +132,14 @@ impl Belief {
             mean: from_fn(|i| (0..3).map(|k| transition[i][k] * self.mean[k]).sum()),
             covariance: from_fn(|i| from_fn(|j| 0.5 * (moved[i][j] + moved[j][i]) + noise[i][j])),
         }
+    }
+
+    /// The mean and the variance of the phase alone, `dt` seconds later (at least zero).
+    pub(crate) fn phase_later(&self, dt: f64, wander: &Wander) -> (f64, f64) {
+        let row = [1.0, dt, 0.5 * dt * dt];
+        let dot = |of: &[f64; 3]| row[0] * of[0] + row[1] * of[1] + row[2] * of[2];
+        let moved = dot(&self.covariance.each_ref().map(dot));
+        (dot(&self.mean), moved + wander.phase_noise(dt))
     }
 
     /// Takes an observation into account, and says the logarithm of how probable it was.

@@ -1,7 +1,9 @@
 //! A Kalman filter that learns how its counter wanders.
 
+use arrayvec::ArrayVec;
+
 use crate::belief::{Belief, Observation, Wander};
-use crate::normal::tail;
+use crate::mixture::{Part, reach};
 
 /// How many hypotheses of the wander are followed.
 const HYPOTHESES: usize = 15;
@@ -17,12 +19,8 @@ const LEAP: f64 = 1e-5;
 const DRIFT_SHARE: f64 = 1e-4;
 /// What is less probable than this is not told.
 const LIKELY: f64 = 1e-3;
-/// Nothing is further away than so many deviations.
-const FARTHEST: f64 = 10.0;
 /// A hypothesis with less than this part of the probability that is asked for has no say.
 const NEGLIGIBLE: f64 = 1e-2;
-/// How exactly a spread is found, relative.
-const RESOLUTION: f64 = 1e-3;
 /// How long a drift lasts, in seconds.
 const DRIFT_MEMORY: f64 = 1e5;
 
@@ -85,34 +83,20 @@ impl Kalman {
         Belief::mixture(self.likely().map(|hypothesis| (hypothesis.probability / total, &hypothesis.belief)))
     }
 
-    /// How far the phase may be from `phase` in `dt` seconds, but for the share `missed` of all cases, where each deviation is
-    /// `widened` times what it is told to be. An unlikely hypothesis adds little to the variance of all, but all there is to
+    /// How far the phase may be from `phase` in `dt` seconds, or `at_least`, but for the share `missed` of all cases, where each
+    /// deviation is `widened` times what it is told to be. An unlikely hypothesis adds little to the variance of all, but all there is to
     /// their tails.
-    pub(crate) fn spread(&self, dt: f64, phase: f64, widened: f64, missed: f64) -> f64 {
-        let parts = self.hypotheses.map(|hypothesis| {
-            // What is less probable than this could not change the answer.
-            (hypothesis.probability > NEGLIGIBLE * missed).then(|| {
-                let later = hypothesis.belief.later(dt, &hypothesis.wander);
-                (hypothesis.probability, later.mean[0] - phase, (widened * later.deviation(0)).max(f64::MIN_POSITIVE))
+    pub(crate) fn spread(&self, dt: f64, phase: f64, at_least: f64, widened: f64, missed: f64) -> f64 {
+        // What is less probable than this could not change the answer.
+        let heard = self.hypotheses.iter().filter(|hypothesis| hypothesis.probability > NEGLIGIBLE * missed);
+        let parts: ArrayVec<Part, HYPOTHESES> = heard
+            .map(|hypothesis| {
+                let (mean, variance) = hypothesis.belief.phase_later(dt, &hypothesis.wander);
+                let deviation = (widened * variance.max(0.0).sqrt()).max(f64::MIN_POSITIVE);
+                Part { probability: hypothesis.probability, mean: mean - phase, deviation }
             })
-        });
-        let parts = || parts.iter().flatten();
-        let beyond = |distance: f64| -> f64 {
-            // So far out there is nothing to add, and most hypotheses are narrower than the answer.
-            let tail = |cut: f64| if cut > FARTHEST { 0.0 } else { tail(cut) };
-            let of_part = |(probability, off, deviation): &(f64, f64, f64)| {
-                probability * (tail((distance - off) / deviation) + tail((distance + off) / deviation))
-            };
-            parts().map(of_part).sum()
-        };
-        let mut high = parts().map(|(_, off, deviation)| off.abs() + FARTHEST * deviation).fold(0.0, f64::max);
-        // The widest hypothesis may be a million times as wide as what counts.
-        let mut low = high * 1e-15;
-        while high > low * (1.0 + RESOLUTION) {
-            let middle = (low * high).sqrt();
-            if beyond(middle) > missed { low = middle } else { high = middle }
-        }
-        high
+            .collect();
+        reach(&parts, missed, at_least)
     }
 
     /// The wander that explains the observations: the root of the mean square of the likely hypotheses.
@@ -170,17 +154,17 @@ mod tests {
     #[test]
     fn the_spread_has_the_tails_of_what_is_unlikely() {
         let mut kalman = Kalman::new(Belief::new([0.0; 3], [1e-6, 0.0, 0.0]), None, 0.0);
-        let alike = kalman.spread(0.0, 0.0, 1.0, 1e-4);
+        let alike = kalman.spread(0.0, 0.0, 0.0, 1.0, 1e-4);
         assert!((alike / 3.89e-6 - 1.0).abs() < 5e-3, "{alike:e}");
         // What was published and what is believed are apart: there is one tail alone.
-        let apart = kalman.spread(0.0, 1e-3, 1.0, 1e-4);
+        let apart = kalman.spread(0.0, 1e-3, 0.0, 1.0, 1e-4);
         assert!((apart / 1.003_72e-3 - 1.0).abs() < 5e-3, "{apart:e}");
         for (i, hypothesis) in kalman.hypotheses.iter_mut().enumerate() {
             hypothesis.probability = [0.99, 0.01].get(i).copied().unwrap_or(0.0);
         }
         kalman.hypotheses[1].belief = Belief::new([0.0; 3], [10e-6, 0.0, 0.0]);
         // One in a hundred of those that are one in a hundred.
-        let unlikely = kalman.spread(0.0, 0.0, 1.0, 1e-4);
+        let unlikely = kalman.spread(0.0, 0.0, 0.0, 1.0, 1e-4);
         assert!((unlikely / 25.76e-6 - 1.0).abs() < 5e-3, "{unlikely:e}");
         assert!(unlikely > 5.5 * kalman.belief().deviation(0));
     }

@@ -8,6 +8,7 @@ mod fit;
 mod kalman;
 mod line;
 mod measurement;
+mod mixture;
 mod normal;
 mod pi;
 mod regression;

@@ -59,13 +59,23 @@ impl Cut {
     }
 }
 
-fn density(x: f64) -> f64 {
+/// The density of the standard normal distribution.
+pub(crate) fn density(x: f64) -> f64 {
     (-0.5 * x * x).exp() / TAU.sqrt()
 }
 
 /// The probability that a standard normal value is more than `x`.
 pub(crate) fn tail(x: f64) -> f64 {
     0.5 * libm::erfc(x / SQRT_2)
+}
+
+/// What a standard normal value exceeds with this `probability`, within 0.0005; nothing where that is below its mean
+/// (Abramowitz and Stegun, 26.2.23).
+pub(crate) fn quantile(probability: f64) -> Option<f64> {
+    let t = (-2.0 * probability.ln()).sqrt();
+    let (above, below) =
+        (2.515_517 + t * (0.802_853 + t * 0.010_328), 1.0 + t * (1.432_788 + t * (0.189_269 + t * 0.001_308)));
+    (probability > 0.0 && probability < 0.5).then(|| t - above / below)
 }
 
 #[cfg(test)]
@@ -101,6 +111,15 @@ mod tests {
             assert!((cut.mean - mean).abs() < 1e-4, "{low} {high}: {} {mean}", cut.mean);
             assert!((cut.variance / variance - 1.0).abs() < 1e-2, "{low} {high}: {} {variance}", cut.variance);
         }
+    }
+
+    #[test]
+    fn quantiles_are_where_the_tail_is() {
+        for probability in [0.499, 0.1, 1e-2, 1e-4, 1e-8, 1e-12] {
+            let found = quantile(probability).unwrap();
+            assert!(tail(found - 5e-4) > probability && tail(found + 5e-4) < probability, "{probability} {found}");
+        }
+        assert_eq!([quantile(0.0), quantile(0.5), quantile(2.0), quantile(f64::NAN)], [None; 4]);
     }
 
     #[test]

@@ -161,11 +161,14 @@ impl Servo {
         }
     }
 
-    /// How far the truth is from `phase` in `dt` seconds, in all but one of 10 000 cases. `belief` is what is believed then.
-    pub(crate) fn spread(&self, dt: f64, phase: f64, belief: &Belief) -> f64 {
+    /// How far the truth is from `phase` in `dt` seconds, in all but one of 10 000 cases; or `at_least`, which is cheaper.
+    /// `belief` is what is believed then.
+    pub(crate) fn spread(&self, dt: f64, phase: f64, at_least: f64, belief: &Belief) -> f64 {
         match self {
-            Self::Kalman(kalman) => kalman.spread(dt, phase, COVERAGE / NORMAL_COVERAGE, MISSED),
-            Self::Pi(_) | Self::Regression(_) => COVERAGE * belief.deviation(0) + (belief.mean[0] - phase).abs(),
+            Self::Kalman(kalman) => kalman.spread(dt, phase, at_least, COVERAGE / NORMAL_COVERAGE, MISSED),
+            Self::Pi(_) | Self::Regression(_) => {
+                (COVERAGE * belief.deviation(0) + (belief.mean[0] - phase).abs()).max(at_least)
+            }
         }
     }
 

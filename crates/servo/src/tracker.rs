@@ -207,9 +207,16 @@ impl Tracker {
     /// as that, what is left to slew, and how far the last suspect is off. Never more than [`Self::bound`].
     #[must_use]
     pub fn uncertainty(&self, at: Ticks) -> Option<Span> {
+        self.uncertainty_or(at, Span::ZERO)
+    }
+
+    /// [`Self::uncertainty`], or `at_least` where that is more. Whether it is costs far less than the uncertainty itself.
+    #[must_use]
+    pub fn uncertainty_or(&self, at: Ticks, at_least: Span) -> Option<Span> {
         let follower = self.follower.as_ref()?;
-        let spread = follower.spread_at(&self.own, at) + follower.doubt;
-        Some(span_rounded_up(spread.min(follower.bound_at(&self.own, at))))
+        let within = (at_least.as_secs_f64() - follower.doubt).max(0.0);
+        let spread = follower.spread_at(&self.own, at, within) + follower.doubt;
+        Some(span_rounded_up(spread.min(follower.bound_at(&self.own, at))).max(at_least))
     }
 
     /// Whether the time may be served as synchronised: there is one, its bound is within `max_bound`, and holdover lasts no

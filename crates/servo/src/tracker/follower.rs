@@ -56,9 +56,10 @@ impl Follower {
     }
 
     pub(super) fn bound_later(&self, dt: f64) -> HardBound {
-        let later = self.belief.later(dt, &self.servo.wander());
-        let known = Belief { covariance: self.belief.without_phase(), ..self.belief }.later(dt, &self.servo.wander());
-        self.bound.later(dt, later.mean[0] - self.belief.mean[0], known.deviation(0))
+        let wander = self.servo.wander();
+        let (mean, _) = self.belief.phase_later(dt, &wander);
+        let (_, variance) = Belief { covariance: self.belief.without_phase(), ..self.belief }.phase_later(dt, &wander);
+        self.bound.later(dt, mean - self.belief.mean[0], variance.max(0.0).sqrt())
     }
 
     pub(super) fn bound_at(&self, own: &ClockModel, at: Ticks) -> f64 {
@@ -66,10 +67,10 @@ impl Follower {
         self.bound_later(dt).around(self.shown(own, at))
     }
 
-    /// How far the phase that is published at `at` is from the truth in 99.99 of 100 cases.
-    pub(super) fn spread_at(&self, own: &ClockModel, at: Ticks) -> f64 {
+    /// How far the phase that is published at `at` is from the truth in 99.99 of 100 cases; or `at_least`.
+    pub(super) fn spread_at(&self, own: &ClockModel, at: Ticks, at_least: f64) -> f64 {
         let dt = own.rate.span(own.elapsed(at)).as_secs_f64().max(0.0);
-        self.servo.spread(dt, self.shown(own, at), &self.belief_at(own, at))
+        self.servo.spread(dt, self.shown(own, at), at_least, &self.belief_at(own, at))
     }
 
     /// How far what is published at `now` is behind what is believed.
