@@ -136,15 +136,16 @@ impl Clocks {
         }
     }
 
-    /// Whether the system clock is ours to steer.
-    pub(crate) fn steers_system(&self) -> bool {
-        self.system().is_some_and(|clock| clock.options.steer == Steer::On)
+    /// Whether the kernel is to be told of the system clock, where that is ours to steer.
+    pub(crate) fn is_unannounced(&self, arming: Arming, synchronised: bool, local: &LocalClock, now: Ticks) -> bool {
+        let ours = self.system().filter(|clock| clock.options.steer == Steer::On);
+        ours.is_some_and(|clock| clock.is_unannounced(arming, synchronised, local, now))
     }
 
     /// Prepares what the kernel is told of the system clock.
-    pub(crate) fn announce(&mut self, quality: &Quality, local: &LocalClock, now: Ticks) {
+    pub(crate) fn announce(&mut self, quality: &Quality, now: Ticks) {
         if let Some(clock) = self.0.first_mut() {
-            clock.announce(quality, local, now);
+            clock.announce(quality, now);
         }
     }
 
@@ -364,16 +365,14 @@ impl Clock {
         }
     }
 
-    fn announce(&mut self, quality: &Quality, local: &LocalClock, now: Ticks) {
-        if self.rival.is_some() || self.lost {
-            return;
-        }
-        let known = self.announced.is_some_and(|(at, arming, synchronised)| {
-            arming == quality.arming && synchronised == quality.synchronised && local.passed(at, now) < ANNOUNCE_PERIOD
+    fn is_unannounced(&self, arming: Arming, synchronised: bool, local: &LocalClock, now: Ticks) -> bool {
+        let known = self.announced.is_some_and(|(at, of, was_synchronised)| {
+            (of, was_synchronised) == (arming, synchronised) && local.passed(at, now) < ANNOUNCE_PERIOD
         });
-        if known {
-            return;
-        }
+        !known && self.rival.is_none() && !self.lost
+    }
+
+    fn announce(&mut self, quality: &Quality, now: Ticks) {
         self.announced = Some((now, quality.arming, quality.synchronised));
         let offset = self.look.and_then(|look| look.offset).unwrap_or_default().abs();
         self.announcement = Some(Action::Announce {

@@ -3,6 +3,7 @@
 use core::net::SocketAddr;
 
 use sidereal_ntp::{AssociationOptions, BroadcasterOptions, Poll, ReferenceId, Stratum};
+use sidereal_ptp::InstanceOptions;
 use sidereal_servo::{FilterOptions, ServoOptions, SteeringOptions};
 use sidereal_time::Span;
 
@@ -106,6 +107,8 @@ pub enum SourceKind {
         /// What the wire and the receiver may delay, either way: how far the time may be off at least.
         delay: Span,
     },
+    /// By PTP: a source while its port follows a master. It may lead as well, with the time that the engine has.
+    Ptp(Box<InstanceOptions>),
 }
 
 impl SourceKind {
@@ -115,7 +118,7 @@ impl SourceKind {
             Self::Reference { kind, reference_id, stratum, poll, delay } => {
                 Some(WireOptions { kind, reference_id, stratum, poll, delay })
             }
-            Self::Ntp { .. } => None,
+            Self::Ntp { .. } | Self::Ptp(_) => None,
         }
     }
 }

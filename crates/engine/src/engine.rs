@@ -1,11 +1,13 @@
 //! The engine: what happens to it, and what it wants done.
 
 mod hear;
+mod lead;
 mod serve;
 mod upkeep;
 
 use sidereal_time::{ClockModel, LeapTable, LocalClock, Ticks};
 
+use self::lead::Lead;
 use crate::broadcast::Broadcasts;
 use crate::clocks::{Clock, Clocks};
 use crate::config::{ClockId, EngineConfig, Reference};
@@ -16,7 +18,7 @@ use crate::reference::SystemFollower;
 use crate::report::Reports;
 use crate::saved::Saved;
 use crate::sources::Sources;
-use crate::status::{SourceStatus, Status, Synchronisation};
+use crate::status::{PtpStatus, SourceStatus, Status, Synchronisation};
 use crate::surroundings::Surroundings;
 use crate::{Snapshot, leap};
 
@@ -42,6 +44,7 @@ pub struct Engine {
     reports: Reports,
     timers: Timers,
     save: Option<Saved>,
+    lead: Lead,
 }
 
 /// All in ticks of the local counter.
@@ -72,6 +75,7 @@ impl Engine {
             reports,
             timers: Timers { now, reminded: None, saved: now, asked_leap: now },
             save: None,
+            lead: Lead::default(),
             config,
             leap_table,
         };
@@ -101,6 +105,12 @@ impl Engine {
                 self.sources.resolve_failed(source, &self.local, now, &mut self.reports);
             }
             Event::SendFailed { packet, unreachable } => self.send_failed(packet, unreachable, now),
+            Event::PtpReceived { port, from, message, arrival } => {
+                self.ptp_received(port, from, message, arrival, now);
+            }
+            Event::PtpManagement { client, message } => self.ptp_management(client, message, now),
+            Event::PtpPort { port, usable } => self.ptp_port(port, usable, now),
+            Event::PtpAnswered { port, received, sent } => self.ptp_answered(port, received, sent),
             Event::ClockLost { clock } => self.with_clock(clock, |clock, reports| clock.lost(reports)),
             Event::SteerFailed { clock } => self.with_clock(clock, |clock, reports| clock.refused(now, reports)),
             Event::Rival { clock, who } => self.with_clock(clock, |clock, reports| clock.rival(who, now, reports)),
@@ -135,12 +145,13 @@ impl Engine {
         if let Some(snapshot) = self.publication.poll() {
             return Some(Action::Publish(snapshot));
         }
-        self.clocks
+        let action = self
+            .clocks
             .poll_action()
             .or_else(|| self.sources.poll_action(&mut self.here, now))
             .or_else(|| self.broadcasts.poll_action(&mut self.here, now))
-            .or_else(|| self.save.take().map(Action::Save))
-            .or_else(|| self.reports.next().map(Action::Report))
+            .or_else(|| self.save.take().map(Action::Save));
+        action.or_else(|| self.poll_ptp(now)).or_else(|| self.reports.next().map(Action::Report))
     }
 
     /// What the workers know, or will as soon as it is published.
@@ -181,6 +192,12 @@ impl Engine {
     pub fn sources(&self, now: Ticks) -> Vec<SourceStatus> {
         let model = self.model();
         self.sources.status(&self.follower.yardstick(model.as_ref(), now))
+    }
+
+    /// How each PTP Instance is.
+    #[must_use]
+    pub fn ptp(&self) -> Vec<PtpStatus> {
+        self.sources.ptp_status()
     }
 
     fn model(&self) -> Option<ClockModel> {

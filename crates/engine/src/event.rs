@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 
 use arrayvec::ArrayVec;
 use sidereal_ntp::{LeapIndicator, MAX_MESSAGE_LEN};
+use sidereal_ptp::{Destination, MessageClass, PortKey, Responders};
 use sidereal_servo::{Adjustment, Discipline};
 use sidereal_time::{Arrived, LeapTable, Reading, Span, Tai, Ticks, Utc};
 
@@ -40,7 +41,8 @@ pub enum Event<'a> {
         /// When it came.
         arrival: Arrived,
     },
-    /// What became of a packet: for each [`Outgoing`] that was sent this comes exactly once.
+    /// What became of a packet: for each [`Outgoing`] that was sent, and each [`PtpOutgoing`] whose stamp is wanted, this comes
+    /// exactly once.
     Transmitted {
         /// Which.
         packet: PacketId,
@@ -76,6 +78,40 @@ pub enum Event<'a> {
     ResolveFailed {
         /// The source that asked.
         source: SourceId,
+    },
+    /// A PTP message has come to a port.
+    PtpReceived {
+        /// The port.
+        port: PortKey,
+        /// Who sent it, where that is known.
+        from: Option<sidereal_ptp::Address>,
+        /// What it says, without the headers below.
+        message: &'a [u8],
+        /// When it came, where that is known.
+        arrival: Option<Arrived>,
+    },
+    /// Somebody on this host manages PTP by a message of it.
+    PtpManagement {
+        /// Who: answers go to him.
+        client: u64,
+        /// What he says.
+        message: &'a [u8],
+    },
+    /// The link of a PTP Port, or what it is heard by, is gone or back.
+    PtpPort {
+        /// The port.
+        port: PortKey,
+        /// Whether it can be used.
+        usable: bool,
+    },
+    /// Who holds a PTP Port's sockets has answered Delay_Req by its responder.
+    PtpAnswered {
+        /// Which port.
+        port: PortKey,
+        /// How many Delay_Req came since this was last said.
+        received: u64,
+        /// How many Delay_Resp were sent since.
+        sent: u64,
     },
     /// A packet could not be sent: nothing more is to be said of it.
     SendFailed {
@@ -156,6 +192,17 @@ pub enum Action {
     },
     /// Send a packet, and hand in [`Event::Transmitted`], or [`Event::SendFailed`].
     Send(Outgoing),
+    /// Send a PTP message; where its stamp is wanted, hand in [`Event::Transmitted`], or [`Event::SendFailed`].
+    SendPtp(PtpOutgoing),
+    /// Let those who answer Delay_Req know which ports lead, and as whom. Said when it has changed.
+    PublishResponders(Responders),
+    /// Give somebody on this host the answer to [`Event::PtpManagement`].
+    AnswerManagement {
+        /// To whom.
+        client: u64,
+        /// A PTP message.
+        payload: Vec<u8>,
+    },
     /// The socket of this source is no longer needed.
     Close {
         /// Whose socket it is.
@@ -216,6 +263,23 @@ pub struct Outgoing {
     /// What it says.
     pub payload: ArrayVec<u8, MAX_MESSAGE_LEN>,
     /// Whether a stamp better than the time of the call is worth waiting for.
+    pub stamp_wanted: bool,
+}
+
+/// A PTP message to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PtpOutgoing {
+    /// What it is called in [`Event::Transmitted`].
+    pub packet: PacketId,
+    /// The port that it leaves by.
+    pub port: PortKey,
+    /// Whether its own time is measured.
+    pub class: MessageClass,
+    /// Where it goes.
+    pub to: Destination,
+    /// What it says, without the headers below.
+    pub payload: Vec<u8>,
+    /// Whether it is to be told when it left.
     pub stamp_wanted: bool,
 }
 

@@ -56,7 +56,7 @@ impl Follower {
             local,
             servo: config.servo,
             rules: config.selection,
-            identity: Identity::new(&config.own_addresses),
+            identity: Identity::new(&config.own_addresses, &config.sources),
             tracker: Tracker::new(local, &config.servo, learned.as_ref(), now),
             provisional: local.unknown(now),
             selector: Selector::default(),
@@ -74,7 +74,7 @@ impl Follower {
     /// Takes over other options. Another servo begins with the frequency that this one has learned.
     pub(crate) fn configure(&mut self, config: &EngineConfig, now: Ticks) {
         self.rules = config.selection;
-        self.identity = Identity::new(&config.own_addresses);
+        self.identity = Identity::new(&config.own_addresses, &config.sources);
         if self.servo != config.servo {
             self.servo = config.servo;
             let learned = self.tracker.learned(now);
@@ -104,7 +104,12 @@ impl Follower {
         let mut candidates = core::mem::take(&mut self.candidates);
         candidates.clear();
         let yardstick = self.yardstick(model, now);
-        candidates.extend(sources.iter().map(|source| source.candidate(&yardstick, &self.identity)));
+        candidates.extend(
+            sources
+                .iter()
+                .filter(|source| source.speaker.is_asked())
+                .map(|source| source.candidate(&yardstick, &self.identity)),
+        );
         self.selection = self.selector.select(&candidates, &self.rules);
         self.candidates = candidates;
         sources.judged(&self.selection.verdicts, now);
@@ -251,6 +256,12 @@ impl Follower {
         self.tracker.uncertainty(at)
     }
 
+    /// Of the counter over a second, by how it wanders: a random walk of the frequency, whose Allan variance grows with a third
+    /// of the time.
+    pub(crate) fn allan_deviation(&self, at: Ticks) -> Option<f64> {
+        self.tracker.estimate(at).map(|estimate| estimate.wander / 3_f64.sqrt())
+    }
+
     /// When our time was last corrected.
     pub(crate) fn corrected(&self) -> Option<Instant<Tai>> {
         self.corrected.map(|(_, at)| at)
@@ -269,9 +280,10 @@ impl Follower {
         let at = self.tracker.model()?.instant(now);
         // Until the next publication, half the root delay and the root dispersion are to cover the hard bound.
         let bound = self.tracker.bound(self.local.later(now, REPUBLISH_AFTER))?;
-        let spread = self.tracker.uncertainty(now)?;
         let root_delay = NtpShort::from_span_rounded_up(upstream.root_delay);
-        let dispersion = (bound - root_delay.as_span().half()).max(spread);
+        // What is less than the finest step of a reply cannot be told anyway.
+        let least = (bound - root_delay.as_span().half()).max(NtpShort::from_bits(1).as_span());
+        let dispersion = self.tracker.uncertainty_or(now, least)?;
         Some(SystemVariables {
             leap: leap::indicator(table, at),
             stratum: upstream.stratum,

@@ -4,24 +4,39 @@ use core::net::{IpAddr, SocketAddr};
 
 use md5::{Digest, Md5};
 use sidereal_ntp::ReferenceId;
+use sidereal_ptp::ClockIdentity;
 
-/// Where we serve.
+use crate::config::{SourceKind, SourceOptions};
+
+/// Where we serve, and as whom.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Identity(Vec<SocketAddr>);
+pub(crate) struct Identity {
+    addresses: Vec<SocketAddr>,
+    clocks: Vec<ClockIdentity>,
+}
 
 impl Identity {
-    pub(crate) fn new(addresses: &[SocketAddr]) -> Self {
-        Self(addresses.to_vec())
+    pub(crate) fn new(addresses: &[SocketAddr], sources: &[SourceOptions]) -> Self {
+        let clocks = sources.iter().filter_map(|source| match &source.kind {
+            SourceKind::Ptp(instance) => Some(instance.identity),
+            SourceKind::Ntp { .. } | SourceKind::Reference { .. } => None,
+        });
+        Self { addresses: addresses.to_vec(), clocks: clocks.collect() }
     }
 
     /// Whether whoever follows `id` follows us.
     pub(crate) fn is_called(&self, id: ReferenceId) -> bool {
-        self.0.iter().any(|address| !address.ip().is_loopback() && Self::reference_id(address.ip()) == id)
+        self.addresses.iter().any(|address| !address.ip().is_loopback() && Self::reference_id(address.ip()) == id)
     }
 
     /// Whether it is we who answer at `address`.
     pub(crate) fn is_at(&self, address: SocketAddr) -> bool {
-        self.0.iter().any(|ours| (ours.ip(), ours.port()) == (address.ip(), address.port()))
+        self.addresses.iter().any(|ours| (ours.ip(), ours.port()) == (address.ip(), address.port()))
+    }
+
+    /// Whether it is one of our PTP Instances.
+    pub(crate) fn is_clock(&self, clock: ClockIdentity) -> bool {
+        self.clocks.contains(&clock)
     }
 
     /// What is told as the reference identifier by who follows a server at `address`: an IPv4 address, or the first four
@@ -29,11 +44,14 @@ impl Identity {
     pub(crate) fn reference_id(address: IpAddr) -> ReferenceId {
         match address.to_canonical() {
             IpAddr::V4(address) => ReferenceId::from_ipv4(address),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = <[u8; 16]>::from(Md5::digest(address.octets()));
-                ReferenceId([a, b, c, d])
-            }
+            IpAddr::V6(address) => Self::hashed(&address.octets()),
         }
+    }
+
+    /// The first four bytes of the MD5 of an identity that is too long.
+    pub(crate) fn hashed(identity: &[u8]) -> ReferenceId {
+        let [a, b, c, d, ..] = <[u8; 16]>::from(Md5::digest(identity));
+        ReferenceId([a, b, c, d])
     }
 }
 
@@ -50,7 +68,7 @@ mod tests {
 
     #[test]
     fn we_know_ourselves() {
-        let us = Identity::new(&["192.0.2.1:123".parse().unwrap(), "127.0.0.1:123".parse().unwrap()]);
+        let us = Identity::new(&["192.0.2.1:123".parse().unwrap(), "127.0.0.1:123".parse().unwrap()], &[]);
         assert!(us.is_called(ReferenceId([192, 0, 2, 1])) && !us.is_called(ReferenceId([192, 0, 2, 2])));
         // Whoever follows a server of his own host says 127.0.0.1: that is seldom us.
         assert!(!us.is_called(ReferenceId([127, 0, 0, 1])));

@@ -13,6 +13,7 @@ mod follow;
 mod identity;
 mod leap;
 mod pool;
+mod ptp;
 mod publication;
 mod reference;
 mod remote;
@@ -34,7 +35,7 @@ pub use config::{
     MAX_SOURCES, Reference, ReferenceKind, SourceKind, SourceOptions, Steer, SystemReference,
 };
 pub use engine::Engine;
-pub use event::{Action, ClockReading, Endpoint, Event, Outgoing, PacketId};
+pub use event::{Action, ClockReading, Endpoint, Event, Outgoing, PacketId, PtpOutgoing};
 pub use report::{Report, Severity};
 pub use saved::{Saved, SavedFault};
 pub use selection::{
@@ -44,4 +45,4 @@ pub use selection::{
 pub use smear::{Smear, SmearKind, SmearOptions, SmearedClock, SmearedClocks};
 pub use snapshot::{SNAPSHOT_WORDS, Snapshot};
 pub use source::SourceId;
-pub use status::{ClockStatus, FollowingStatus, SourceStatus, Status, Synchronisation};
+pub use status::{ClockStatus, FollowingStatus, PtpStatus, SourceStatus, Status, Synchronisation};

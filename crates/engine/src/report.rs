@@ -4,8 +4,10 @@ use core::fmt;
 use std::collections::VecDeque;
 
 use sidereal_ntp::{KissCode, Stratum};
+use sidereal_ptp::{Address, ClockClass, ClockIdentity, IgnoreReason, PortIdentity, PortState, Suspicion};
 use sidereal_time::Span;
 
+use crate::selection::mistake;
 use crate::{SavedFault, SourceState};
 
 const NANOS_PER_DAY: i128 = 86_400_000_000_000;
@@ -188,6 +190,38 @@ pub enum Report {
         /// What is then added to UTC, in seconds.
         step: i8,
     },
+    /// A PTP Port does something else than before, or follows another master.
+    PtpPort {
+        /// Its source.
+        source: String,
+        /// What it does now.
+        state: PortState,
+        /// The master that it follows, if it does.
+        master: Option<PortIdentity>,
+        /// The grandmaster, which may be itself.
+        grandmaster: ClockIdentity,
+        /// What that one's time comes from.
+        clock_class: ClockClass,
+    },
+    /// Messages of a kind that somebody should know of are ignored: of a master that is not acceptable, or under an identity
+    /// that is somebody else's. Said once in five minutes.
+    PtpIgnored {
+        /// The source whose port they came to.
+        source: String,
+        /// Where they come from, where that is known.
+        from: Option<Address>,
+        /// Why they are ignored.
+        reason: IgnoreReason,
+    },
+    /// A PTP master's time is off by what a well-known mistake makes: it is not believed for five minutes.
+    PtpMistaken {
+        /// The source that follows it.
+        source: String,
+        /// What it looks like.
+        suspicion: Suspicion,
+        /// How far it is ahead of our time.
+        by: Span,
+    },
     /// What was saved when the program last ran is not used.
     SavedIgnored {
         /// Why.
@@ -216,6 +250,7 @@ impl Report {
             | Self::Following { .. }
             | Self::Replaced { .. }
             | Self::ClockFound { .. } => Severity::Notice,
+            Self::PtpPort { state, .. } if !matches!(state, PortState::Faulty) => Severity::Notice,
             Self::Judged { state, .. } if is_fine(*state) => Severity::Notice,
             _ => Severity::Warning,
         }
@@ -316,9 +351,46 @@ impl fmt::Display for Report {
                 f,
                 "the sources announce a leap second ({step:+} s) at the end of this day, which the expired leap-second table lacks: it is made; update the table"
             ),
+            Self::PtpPort { source, state, master: Some(master), grandmaster, clock_class } => write!(
+                f,
+                "{source} is {}: it follows {master} (grandmaster {grandmaster}, clockClass {clock_class})",
+                state.name()
+            ),
+            Self::PtpPort { source, state: PortState::Master, grandmaster, clock_class, .. } => {
+                write!(f, "{source} is MASTER: it leads as {grandmaster} (clockClass {clock_class})")
+            }
+            Self::PtpPort { source, state, .. } => write!(f, "{source} is {}", state.name()),
+            Self::PtpIgnored { source, from, reason } => {
+                let from = from.map_or_else(String::new, |from| format!(" from {}", Place(from)));
+                match reason {
+                    IgnoreReason::NotAcceptable => {
+                        write!(f, "{source}: a master{from} is not in acceptable_masters: it is not followed")
+                    }
+                    IgnoreReason::DuplicateIdentity => {
+                        write!(f, "{source}: two clocks have one identity; messages{from} are ignored")
+                    }
+                    reason => write!(f, "{source}: messages{from} are ignored: {}", reason.name()),
+                }
+            }
+            Self::PtpMistaken { source, suspicion, by } => {
+                let mistake = mistake(*suspicion);
+                write!(f, "the master of {source} is {by} s ahead, as if {mistake}: not believed for five minutes")
+            }
             Self::SavedIgnored { fault } => {
                 write!(f, "what was saved of the counter's frequency is ignored: {}", fault.words())
             }
+        }
+    }
+}
+
+/// An address of PTP, for people.
+struct Place(Address);
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Address::Ip(ip) => ip.fmt(f),
+            Address::Link([a, b, c, d, e, g]) => write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}"),
         }
     }
 }
@@ -333,6 +405,7 @@ pub(crate) const fn is_fine(state: SourceState) -> bool {
             | SourceState::NoSelect
             | SourceState::Unpreferred
             | SourceState::Waiting
+            | SourceState::Idle
     )
 }
 

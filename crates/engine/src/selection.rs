@@ -18,6 +18,7 @@ mod verdict;
 mod tests;
 
 pub use candidate::{AuthenticationPolicy, Candidate, Flags, SelectionOptions};
+pub(crate) use verdict::mistake;
 pub use verdict::{NoSelection, Reason, Selection, SourceState, Verdict};
 
 use sidereal_time::Span;

@@ -1,23 +1,24 @@
 //! A source: how it is spoken with, what it said last, and what is made of it.
 
 mod measure;
+mod speaker;
 mod status;
 
 pub(crate) use measure::{Said, Yardstick};
+pub(crate) use speaker::{Speaker, Upstream};
 
 use core::net::SocketAddr;
 
-use sidereal_ntp::{AssociationOptions, Context, LeapIndicator, PollAdvice, ReferenceId, Stratum, SystemVariables};
+use sidereal_ntp::{AssociationOptions, Context, LeapIndicator, PollAdvice, Stratum};
 use sidereal_servo::{Filtered, Measurement, SourceFilter};
 use sidereal_time::{Arrived, ClockModel, Instant, LeapTable, LocalClock, Reading, Span, Tai, Ticks};
 
 use measure::Raw;
 
-use crate::config::{ReferenceKind, SourceKind, SourceOptions};
+use crate::config::{SourceKind, SourceOptions};
 use crate::event::ClockReading;
 use crate::identity::Identity;
 use crate::leap;
-use crate::remote::Remote;
 use crate::report::{Report, Reports};
 use crate::selection::{Candidate, SourceState, Verdict};
 use crate::surroundings::Surroundings;
@@ -49,15 +50,6 @@ pub(crate) struct Source {
     last_ignored: Option<&'static str>,
 }
 
-/// How a source is spoken with.
-#[derive(Debug)]
-pub(crate) enum Speaker {
-    /// By NTP.
-    Remote(Box<Remote>),
-    /// By a wire.
-    Wire(Box<Wire>),
-}
-
 /// What a source measured last.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Latest {
@@ -65,15 +57,6 @@ pub(crate) struct Latest {
     /// Whether it was authenticated and interleaved.
     authenticated: bool,
     interleaved: bool,
-}
-
-/// What is told on of the source that our time is said to come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Upstream {
-    pub(crate) stratum: Stratum,
-    pub(crate) reference_id: ReferenceId,
-    /// To its primary reference, by way of it.
-    pub(crate) root_delay: Span,
 }
 
 impl Source {
@@ -111,6 +94,8 @@ impl Source {
                     SourceKind::Ntp { address: b, association: y, .. },
                 ) => a == b && x.role == y.role,
                 (SourceKind::Reference { kind: a, .. }, SourceKind::Reference { kind: b, .. }) => a == b,
+                // An instance that is to be another begins anew.
+                (SourceKind::Ptp(a), SourceKind::Ptp(b)) => a == b,
                 _ => false,
             }
     }
@@ -149,6 +134,9 @@ impl Source {
     pub(crate) fn forget(&mut self) {
         self.filter.reset();
         self.latest = None;
+        if let Speaker::Ptp(ptp) = &mut self.speaker {
+            ptp.forget();
+        }
     }
 
     /// TAI has moved by `by` under what was measured.
@@ -180,10 +168,52 @@ impl Source {
         }
     }
 
+    /// Takes a PTP message that came to its port.
+    pub(crate) fn receive_ptp(
+        &mut self,
+        message: &[u8],
+        from: Option<sidereal_ptp::Address>,
+        arrival: Option<Arrived>,
+        now: Ticks,
+        here: &mut Surroundings,
+        reports: &mut Reports,
+    ) {
+        let Speaker::Ptp(ptp) = &mut self.speaker else { return self.ignore("wrong_kind") };
+        if let Some(reason) = ptp.receive(message, from, arrival, now, here) {
+            reports.say(Report::PtpIgnored { source: self.name.clone(), from, reason });
+        }
+        if ptp.has_changed_master() {
+            self.forget();
+        }
+    }
+
+    /// The link of its PTP Port is gone, or back.
+    pub(crate) fn usable(&mut self, usable: bool, now: Ticks, here: &mut Surroundings) {
+        if let Speaker::Ptp(ptp) = &mut self.speaker {
+            ptp.usable(usable, now, here);
+        }
+    }
+
+    /// So many Delay_Req came to its PTP Port, and so many were answered.
+    pub(crate) fn answered(&mut self, received: u64, sent: u64) {
+        if let Speaker::Ptp(ptp) = &mut self.speaker {
+            ptp.answered(received, sent);
+        }
+    }
+
     /// What became of a packet that was sent to it.
-    pub(crate) fn transmitted(&mut self, incarnation: u16, sequence: u32, left: Option<Arrived>) {
-        if let Speaker::Remote(remote) = &mut self.speaker {
-            remote.transmitted(incarnation, sequence, left);
+    pub(crate) fn transmitted(
+        &mut self,
+        incarnation: u16,
+        sequence: u32,
+        left: Option<Arrived>,
+        now: Ticks,
+        here: &mut Surroundings,
+    ) {
+        match &mut self.speaker {
+            Speaker::Remote(remote) => remote.transmitted(incarnation, sequence, left),
+            Speaker::Ptp(ptp) => ptp.transmitted(sequence, left, now, here),
+            Speaker::Wire(_) => {}
         }
     }
 
@@ -221,18 +251,7 @@ impl Source {
 
     /// What it has to say, if there is something new.
     pub(crate) fn poll_said(&mut self, local: &LocalClock) -> Option<Said> {
-        match &mut self.speaker {
-            // What a server says before it knows the time is no time.
-            Speaker::Remote(remote) => core::iter::from_fn(|| remote.poll_measured())
-                .find(|measured| measured.server.is_synchronised())
-                .map(Said::of_remote),
-            Speaker::Wire(wire) => wire.poll_measured(local).map(|reading| Said {
-                reading: Raw::Tai(reading),
-                dispersion: wire.options().delay.abs(),
-                authenticated: true,
-                interleaved: false,
-            }),
-        }
+        self.speaker.poll_said(local)
     }
 
     /// When that was by TAI, as far as anybody can tell; corrected by what is configured.
@@ -252,6 +271,29 @@ impl Source {
         Some(reading)
     }
 
+    /// Whether what a PTP master says is one of the well-known mistakes, by our time `model`: it is then waited with, and
+    /// counted. Our time is right within `bound`.
+    pub(crate) fn is_mistaken(
+        &mut self,
+        reading: &Reading<Tai>,
+        yardstick: &Yardstick<'_>,
+        bound: Span,
+        table: &LeapTable,
+        reports: &mut Reports,
+    ) -> bool {
+        let Speaker::Ptp(ptp) = &mut self.speaker else { return false };
+        let offset = reading.at() - yardstick.model.instant(reading.ticks());
+        let tai_offset_s = leap::tai_offset_s(table, yardstick.model.instant(yardstick.now));
+        // Our own time may be the mistaken one, as long as it may be so far off.
+        let suspicion = sidereal_ptp::suspicion(offset, Some(tai_offset_s)).filter(|_| offset.abs() > bound + bound);
+        let Some((suspicion, is_new)) = ptp.suspect(suspicion, yardstick.local, yardstick.now) else { return false };
+        if is_new {
+            reports.say(Report::PtpMistaken { source: self.name.clone(), suspicion, by: offset });
+        }
+        self.ignore(suspicion.name());
+        true
+    }
+
     /// Judges what it said by what it said before.
     pub(crate) fn measure(
         &mut self,
@@ -259,6 +301,9 @@ impl Source {
         reading: Reading<Tai>,
         model: Option<&ClockModel>,
     ) -> Option<Measurement> {
+        if let (Speaker::Ptp(ptp), Some(model)) = (&mut self.speaker, model) {
+            ptp.observed(model.instant(reading.ticks()) - reading.at());
+        }
         match self.filter.offer(reading, said.dispersion, model) {
             Filtered::Passed(measurement) => {
                 self.samples = self.samples.wrapping_add(1);
@@ -291,12 +336,7 @@ impl Source {
 
     /// The time from one measurement to the next.
     pub(crate) fn interval(&self) -> Span {
-        match &self.speaker {
-            Speaker::Remote(remote) => {
-                remote.association().map_or(Span::SECOND, |association| association.poll().as_span())
-            }
-            Speaker::Wire(wire) => wire.options().poll.as_span(),
-        }
+        self.speaker.interval()
     }
 
     pub(crate) fn set_verdict(&mut self, verdict: Verdict, now: Ticks) {
@@ -308,6 +348,11 @@ impl Source {
         }
     }
 
+    /// Whether its word counts in a majority, as far as is known.
+    pub(crate) fn votes(&self) -> bool {
+        !self.options.flags.noselect && !self.speaker.is_denied() && self.speaker.is_asked()
+    }
+
     pub(crate) fn verdict(&self) -> Option<Verdict> {
         self.verdict
     }
@@ -316,78 +361,42 @@ impl Source {
         self.latest.as_ref()
     }
 
-    /// What it says of its clock; `None` where it has said nothing, or is a wire.
-    fn server(&self) -> Option<&SystemVariables> {
-        match &self.speaker {
-            Speaker::Remote(remote) => remote.association()?.last_server(),
-            Speaker::Wire(_) => None,
-        }
-    }
-
     pub(crate) fn leap(&self) -> Option<LeapIndicator> {
-        match &self.speaker {
-            Speaker::Remote(_) => self.server().map(|server| server.leap),
-            Speaker::Wire(wire) => wire.leap(),
-        }
-    }
-
-    fn stratum(&self) -> Option<Stratum> {
-        match &self.speaker {
-            Speaker::Remote(_) => self.server().map(|server| server.stratum),
-            Speaker::Wire(wire) => Some(wire.stratum()),
-        }
+        self.speaker.leap()
     }
 
     pub(crate) fn reach(&self) -> u8 {
-        match &self.speaker {
-            Speaker::Remote(remote) => remote.association().map_or(0, |association| association.reach()),
-            Speaker::Wire(wire) => wire.reach(),
-        }
+        self.speaker.reach()
     }
 
     /// Whether it has not been heard for long.
     pub(crate) fn is_silent(&self) -> bool {
-        match &self.speaker {
-            Speaker::Remote(remote) => remote.is_silent(),
-            Speaker::Wire(wire) => wire.is_silent(),
-        }
+        self.speaker.is_silent()
     }
 
     /// Whether it knows by itself which second it is.
     pub(crate) fn knows_seconds(&self) -> bool {
-        match &self.speaker {
-            Speaker::Remote(_) => self.server().is_some_and(SystemVariables::is_synchronised),
-            Speaker::Wire(wire) => wire.options().kind == ReferenceKind::Sampled && wire.is_synchronised(),
-        }
+        self.speaker.knows_seconds()
     }
 
     /// Whether it is a server at `address`.
     pub(crate) fn is_at(&self, address: SocketAddr) -> bool {
-        matches!(&self.speaker, Speaker::Remote(remote) if remote.address() == Some(address))
-    }
-
-    /// Whether it will never say anything, as far as is known.
-    pub(crate) fn is_denied(&self) -> bool {
-        matches!(&self.speaker, Speaker::Remote(remote) if remote.is_denied())
+        self.speaker.is_at(address)
     }
 
     /// How it stands at a selection.
     pub(crate) fn candidate(&self, yardstick: &Yardstick<'_>, identity: &Identity) -> Candidate {
         let statistics = self.filter.statistics();
         let latest = self.latest.as_ref();
-        let synchronised = match &self.speaker {
-            Speaker::Remote(_) => self.server().is_some_and(SystemVariables::is_synchronised),
-            Speaker::Wire(wire) => wire.is_synchronised(),
-        };
         Candidate {
             id: self.id,
             offset: latest.map_or(Span::ZERO, |latest| yardstick.offset(latest)),
             distance: latest.map_or(Span::ZERO, |latest| yardstick.distance(latest)),
             jitter: statistics.jitter,
-            stratum: self.stratum().map_or(Stratum::UNSYNCHRONISED.number(), Stratum::number),
+            stratum: self.speaker.stratum().map_or(Stratum::UNSYNCHRONISED.number(), Stratum::number),
             reachable: self.reach() != 0,
-            synchronised,
-            looped: self.is_looped(identity),
+            synchronised: self.speaker.is_synchronised(),
+            looped: self.speaker.is_looped(identity),
             authenticated: latest.is_some_and(|latest| latest.authenticated),
             samples: if latest.is_some() { self.samples.max(1) } else { 0 },
             age: latest.map_or(Span::ZERO, |latest| yardstick.age(latest)),
@@ -397,36 +406,12 @@ impl Source {
 
     /// What is told on of it, if we follow it.
     pub(crate) fn upstream(&self) -> Option<Upstream> {
-        let delay = self.latest.as_ref()?.measurement.reading.window();
-        Some(match &self.speaker {
-            Speaker::Remote(remote) => {
-                let server = self.server()?;
-                Upstream {
-                    stratum: Stratum::from_wire(server.stratum.number().saturating_add(1)),
-                    reference_id: Identity::reference_id(remote.address()?.ip()),
-                    root_delay: server.root_delay.as_span() + delay,
-                }
-            }
-            Speaker::Wire(wire) => Upstream {
-                stratum: Stratum::from_wire(wire.options().stratum.saturating_add(1)),
-                reference_id: wire.options().reference_id,
-                root_delay: delay,
-            },
-        })
+        self.speaker.upstream(self.latest.as_ref()?.measurement.reading.window())
     }
 
     /// Its stratum as it is told, for people.
     pub(crate) fn told_stratum(&self) -> Stratum {
-        self.stratum().unwrap_or(Stratum::UNSYNCHRONISED)
-    }
-
-    /// Whether its time comes from us.
-    fn is_looped(&self, identity: &Identity) -> bool {
-        let Speaker::Remote(remote) = &self.speaker else { return false };
-        let follows_us = self
-            .server()
-            .is_some_and(|server| server.stratum > Stratum::PRIMARY && identity.is_called(server.reference_id));
-        follows_us || remote.address().is_some_and(|address| identity.is_at(address))
+        self.speaker.stratum().unwrap_or(Stratum::UNSYNCHRONISED)
     }
 }
 

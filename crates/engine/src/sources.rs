@@ -1,13 +1,17 @@
 //! All sources: made, asked, judged, replaced.
 
+mod instances;
+
 use core::net::SocketAddr;
 
 use sidereal_ntp::LeapIndicator;
+use sidereal_ptp::PortKey;
 use sidereal_time::{LocalClock, Span, Ticks};
 
 use crate::config::{Address, MAX_SOURCES, SourceKind, SourceOptions};
-use crate::event::{Action, Outgoing, PacketId};
+use crate::event::{Action, Outgoing, PacketId, PtpOutgoing};
 use crate::pool::Pool;
+use crate::ptp::{Ptp, PtpPacket};
 use crate::remote::{Packet, Remote};
 use crate::report::{Report, Reports, is_fine};
 use crate::resolution::Resolution;
@@ -19,6 +23,8 @@ use crate::wire::Wire;
 
 /// How often a source is spoken of at most.
 const SAY_PERIOD: Span = Span::from_secs(10);
+/// The most messages of one PTP Instance at a time; more wait until time has passed.
+const MAX_BURST: usize = 16;
 
 /// All sources, and the pools that some are members of.
 #[derive(Debug, Default)]
@@ -31,6 +37,8 @@ pub(crate) struct Sources {
     gone: Vec<SourceId>,
     /// The source that is asked next for something to do.
     turn: usize,
+    /// How many messages a PTP Instance has sent in its turn.
+    burst: usize,
 }
 
 impl Sources {
@@ -85,7 +93,7 @@ impl Sources {
         self.all.iter().find(|source| source.id == id)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Source> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Source> + Clone {
         self.all.iter()
     }
 
@@ -93,9 +101,10 @@ impl Sources {
         self.all.is_empty()
     }
 
-    /// How many sources might vote: those that are measured, and those whose address is not known.
+    /// How many sources might vote: those that are measured, and those whose address is not known; not PTP Ports that follow
+    /// nobody.
     pub(crate) fn electorate(&self) -> usize {
-        let sources = self.all.iter().filter(|source| !source.options.flags.noselect && !source.is_denied()).count();
+        let sources = self.all.iter().filter(|source| source.votes()).count();
         let pools = self
             .pools
             .iter()
@@ -141,6 +150,10 @@ impl Sources {
         for source in &mut self.all {
             let restarted = match &mut source.speaker {
                 Speaker::Remote(remote) => here.with(|context| remote.run(&local, now, context)),
+                Speaker::Ptp(ptp) => {
+                    ptp.run(&local, now);
+                    ptp.has_changed_master()
+                }
                 Speaker::Wire(wire) => {
                     wire.run(&local, now);
                     false
@@ -160,6 +173,13 @@ impl Sources {
             // Both lists are in the same order, but for sources that selection was not asked about.
             if let Some(source) = self.get_mut(*id) {
                 source.set_verdict(*verdict, now);
+            }
+        }
+        for source in &mut self.all {
+            if let Speaker::Ptp(ptp) = &source.speaker
+                && let Some(verdict) = ptp.verdict()
+            {
+                source.set_verdict(verdict, now);
             }
         }
     }
@@ -188,16 +208,13 @@ impl Sources {
 
     /// When something is next to be done.
     pub(crate) fn timeouts(&self, local: &LocalClock) -> impl Iterator<Item = Ticks> {
-        let sources = self.all.iter().filter_map(|source| match &source.speaker {
-            Speaker::Remote(remote) => remote.poll_timeout(),
-            Speaker::Wire(wire) => Some(wire.poll_timeout(local)),
-        });
+        let sources = self.all.iter().filter_map(|source| source.speaker.poll_timeout(local));
         sources.chain(self.pools.iter().filter_map(|pool| pool.resolution.poll_timeout()))
     }
 
-    /// Time has passed: each source may send again. Without this each sends once, however coarse the counter is.
+    /// Time has passed: each source may send again. Without this each sends once, or a burst, however coarse the counter is.
     pub(crate) fn begin_turn(&mut self) {
-        self.turn = 0;
+        (self.turn, self.burst) = (0, 0);
     }
 
     /// The next thing to do, if any.
@@ -207,6 +224,13 @@ impl Sources {
         }
         let local = here.local;
         while let Some(source) = self.all.get_mut(self.turn) {
+            if let Speaker::Ptp(ptp) = &mut source.speaker
+                && self.burst < MAX_BURST
+                && let Some(packet) = ptp.poll_transmit(now, here)
+            {
+                self.burst += 1;
+                return Some(Action::SendPtp(ptp_outgoing(source.id, ptp.options().port.key, packet)));
+            }
             if let Speaker::Remote(remote) = &mut source.speaker {
                 if let Some(from) = remote.poll_listen() {
                     return Some(Action::Listen { source: source.id, from });
@@ -215,11 +239,11 @@ impl Sources {
                     return Some(Action::Resolve { source: source.id, name, port });
                 }
                 if let Some(packet) = here.with(|context| remote.poll_transmit(&local, now, context)) {
-                    self.turn += 1;
+                    (self.turn, self.burst) = (self.turn + 1, 0);
                     return Some(Action::Send(outgoing(source.id, packet)));
                 }
             }
-            self.turn += 1;
+            (self.turn, self.burst) = (self.turn + 1, 0);
         }
         self.pools
             .iter_mut()
@@ -237,6 +261,7 @@ impl Sources {
                     let options = remote.options().clone();
                     here.with(|context| remote.restart(&options, now, context));
                 }
+                Speaker::Ptp(ptp) => ptp.counter_reset(now, here),
                 Speaker::Wire(wire) => wire.forget(now),
             }
         }
@@ -268,12 +293,13 @@ impl Sources {
         let source = self.all.iter_mut().find(|source| source.id == id)?;
         match &mut source.speaker {
             Speaker::Remote(remote) => Some((&source.name, remote.resolution_mut()?)),
-            Speaker::Wire(_) => None,
+            Speaker::Ptp(_) | Speaker::Wire(_) => None,
         }
     }
 
     fn make(&mut self, options: &SourceOptions, here: &mut Surroundings, now: Ticks) -> Option<Source> {
         let speaker = match &options.kind {
+            SourceKind::Ptp(instance) => Speaker::Ptp(Box::new(Ptp::new(instance, here, now))),
             SourceKind::Reference { .. } => Speaker::Wire(Box::new(Wire::new(&options.kind.wire()?, now))),
             SourceKind::Ntp { address: Address::Socket(address), association, .. } => {
                 let remote = here.with(|context| Remote::at(association, *address, now, context));
@@ -377,6 +403,17 @@ fn outgoing(source: SourceId, packet: Packet) -> Outgoing {
         source: Some(source),
         to: packet.to,
         from: packet.from,
+        payload: packet.payload,
+        stamp_wanted: packet.stamp_wanted,
+    }
+}
+
+fn ptp_outgoing(source: SourceId, port: PortKey, packet: PtpPacket) -> PtpOutgoing {
+    PtpOutgoing {
+        packet: packet_id(source.0, 0, packet.sequence),
+        port,
+        class: packet.class,
+        to: packet.to,
         payload: packet.payload,
         stamp_wanted: packet.stamp_wanted,
     }

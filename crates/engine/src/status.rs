@@ -3,6 +3,9 @@
 use core::net::SocketAddr;
 
 use sidereal_ntp::{LeapIndicator, ReferenceId, Stratum};
+use sidereal_ptp::{
+    CurrentDs, DefaultDs, ForeignMaster, ParentDs, PortDs, PortKey, Profile, TimePropertiesDs, Transport,
+};
 use sidereal_servo::{Adjustment, Discipline, FitCounts, TrackerState};
 use sidereal_time::{ClockModel, Instant, Span, Tai, Utc};
 
@@ -101,9 +104,9 @@ pub struct SourceStatus {
     pub name: String,
     /// Where it is, where that is known.
     pub address: Option<SocketAddr>,
-    /// `ntp`, `pool`, `sampled` or `pulse`.
+    /// `ntp`, `pool`, `ptp`, `sampled` or `pulse`.
     pub kind: &'static str,
-    /// `client`, `symmetric_active`, `symmetric_passive` or `broadcast_client`; nothing where it is a wire.
+    /// `client`, `symmetric_active`, `symmetric_passive` or `broadcast_client`; `e2e` or `p2p`; nothing where it is a wire.
     pub mode: Option<&'static str>,
     /// What selection makes of it.
     pub state: SourceState,
@@ -137,4 +140,37 @@ pub struct SourceStatus {
     pub counts: Vec<(&'static str, u64)>,
     /// Why one of its packets or readings was last ignored.
     pub last_ignored: Option<&'static str>,
+}
+
+/// How a PTP Instance is. The data sets are those of IEEE 1588-2019 8.2.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PtpStatus {
+    /// Which source it is.
+    pub source: SourceId,
+    /// What people call it.
+    pub name: String,
+    /// Its port.
+    pub port: PortKey,
+    /// What that speaks over.
+    pub transport: Transport,
+    /// Whose classes it tells, and whose defaults it has.
+    pub profile: Profile,
+    /// defaultDS, with what it says of our clock.
+    pub default_ds: DefaultDs,
+    /// currentDS.
+    pub current_ds: CurrentDs,
+    /// parentDS.
+    pub parent_ds: ParentDs,
+    /// timePropertiesDS.
+    pub time_properties_ds: TimePropertiesDs,
+    /// portDS of its port.
+    pub port_ds: PortDs,
+    /// The masters that are heard.
+    pub foreign_masters: Vec<ForeignMaster>,
+    /// What selection makes of it as a source.
+    pub state: SourceState,
+    /// Why, in words.
+    pub reason: String,
+    /// What became of its messages and measurements, by name; what never happened is left out.
+    pub counts: Vec<(&'static str, u64)>,
 }

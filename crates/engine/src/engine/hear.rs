@@ -66,7 +66,7 @@ impl Engine {
             return self.broadcasts.transmitted(whose - FIRST_BROADCAST, incarnation, sequence, left);
         }
         if let Some(source) = self.sources.get_mut(SourceId(whose)) {
-            source.transmitted(incarnation, sequence, left);
+            source.transmitted(incarnation, sequence, left, now, &mut self.here);
             self.hear(SourceId(whose), now);
         }
     }
@@ -101,7 +101,7 @@ impl Engine {
     }
 
     /// Takes what a source has to say: judged by itself, judged beside the others, followed.
-    fn hear(&mut self, id: SourceId, now: Ticks) {
+    pub(super) fn hear(&mut self, id: SourceId, now: Ticks) {
         loop {
             let mut model = self.model();
             let Some(source) = self.sources.get_mut(id) else { return };
@@ -111,6 +111,10 @@ impl Engine {
             if follows_sources && self.follower.doubts_counter(id, &reading, said.bound(), now, &mut self.reports) {
                 self.sources.forget_measurements();
                 model = None;
+            }
+            if self.is_mistaken(id, &reading, now) {
+                self.follower.select(&mut self.sources, model.as_ref(), now, &mut self.reports);
+                continue;
             }
             self.follower.pin(&reading);
             let Some(source) = self.sources.get_mut(id) else { return };

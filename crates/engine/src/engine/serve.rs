@@ -34,6 +34,8 @@ impl Engine {
         self.here.local.rate = model.map_or(self.local.rate, |model| model.rate);
         self.here.system = snapshot.system;
         self.here.time = system.map(|_| snapshot.local_ntp);
+        self.here.model = system.map(|_| snapshot.local);
+        self.tell_truth(now);
         self.announce(now);
     }
 
@@ -75,18 +77,18 @@ impl Engine {
 
     /// Tells the kernel how good the system clock is, where we steer it.
     fn announce(&mut self, now: Ticks) {
-        if self.config.reference != Reference::Sources || !self.clocks.steers_system() {
+        if self.config.reference != Reference::Sources {
             return;
         }
         let Some(model) = self.follower.model() else { return };
         let Some(arming) = arm(&self.leap_table, model.instant(now), &[]) else { return };
-        let quality = Quality {
-            arming,
-            synchronised: self.is_synchronised(),
-            bound: self.bound(now),
-            uncertainty: self.follower.uncertainty(now).unwrap_or_default(),
-        };
-        self.clocks.announce(&quality, &self.local, now);
+        let synchronised = self.is_synchronised();
+        if !self.clocks.is_unannounced(arming, synchronised, &self.local, now) {
+            return;
+        }
+        let bound = self.bound(now);
+        let uncertainty = self.follower.uncertainty(now).unwrap_or_default();
+        self.clocks.announce(&Quality { arming, synchronised, bound, uncertainty }, now);
     }
 
     /// Where the table has expired: listens to what the sources that are followed say of a leap second today, and enters it.

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use sidereal_ptp::{PortState, Suspicion};
 use sidereal_time::Span;
 
 use crate::SourceId;
@@ -66,11 +67,13 @@ pub enum SourceState {
     Unpreferred,
     /// It agrees, but is not used before something else has come true.
     Waiting,
+    /// It is a PTP Port that follows nobody: it leads, or hears no master.
+    Idle,
 }
 
 impl SourceState {
     /// All states.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Selected,
         Self::Combined,
         Self::Outlier,
@@ -88,6 +91,7 @@ impl SourceState {
         Self::Untrusted,
         Self::Unpreferred,
         Self::Waiting,
+        Self::Idle,
     ];
 
     /// Its name in `sources`.
@@ -111,6 +115,7 @@ impl SourceState {
             Self::Untrusted => "untrusted",
             Self::Unpreferred => "unpreferred",
             Self::Waiting => "waiting",
+            Self::Idle => "idle",
         }
     }
 }
@@ -239,6 +244,16 @@ pub enum Reason {
         /// How many it takes.
         of: u32,
     },
+    /// Its time is off by what a well-known mistake makes, and that has not lasted for long.
+    Mistaken {
+        /// What it looks like.
+        suspicion: Suspicion,
+    },
+    /// It follows nobody.
+    Idle {
+        /// The state of its port.
+        port: PortState,
+    },
 }
 
 impl fmt::Display for Reason {
@@ -301,6 +316,9 @@ impl fmt::Display for Reason {
             Self::Returning { rounds, of } => {
                 write!(f, "it was out, and has passed in {rounds} of {of} measurements since")
             }
+            Self::Mistaken { suspicion } => write!(f, "it is off as if {}", mistake(suspicion)),
+            Self::Idle { port: PortState::Master } => f.write_str("it leads"),
+            Self::Idle { port } => write!(f, "its port is {}: it follows nobody", port.name()),
         }
     }
 }
@@ -344,6 +362,15 @@ impl fmt::Display for NoSelection {
             Self::TooFew { agreeing, wanted } => write!(f, "{agreeing} sources agree on the time, {wanted} have to"),
             Self::RequiredMissing => f.write_str("no required source agrees with the majority"),
         }
+    }
+}
+
+/// What must have happened for a time to be so far off.
+pub(crate) const fn mistake(suspicion: Suspicion) -> &'static str {
+    match suspicion {
+        Suspicion::TaiUtcConfused => "TAI and UTC were confused",
+        Suspicion::LeapSecond => "a leap second was made at the wrong time",
+        Suspicion::FourSecondWrap => "a driver lost 2^32 ns",
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a source says, and how that compares with our time.
 
 use sidereal_ntp::Measured;
+use sidereal_ptp::MeasuredReading;
 use sidereal_time::{ClockModel, Instant, LocalClock, Reading, Span, Tai, Ticks, Utc};
 
 use super::Latest;
@@ -43,6 +44,18 @@ impl Said {
             dispersion: measured.dispersion + root,
             authenticated: measured.authenticated,
             interleaved: measured.interleaved,
+        }
+    }
+
+    pub(super) fn of_ptp(measured: sidereal_ptp::Measured) -> Self {
+        Self {
+            reading: match measured.reading {
+                MeasuredReading::Tai(reading) => Raw::Tai(reading),
+                MeasuredReading::Utc(reading) => Raw::Utc(reading),
+            },
+            dispersion: measured.dispersion + measured.master.accuracy,
+            authenticated: false,
+            interleaved: false,
         }
     }
 

@@ -34,6 +34,7 @@ fn everything(seed: u8) -> EngineConfig {
         wire(ReferenceKind::Sampled),
         wire(ReferenceKind::Pulse),
         peer,
+        crate::lan::ptp(crate::lan::instance()),
     ];
     let reference = if seed.is_multiple_of(2) {
         Reference::Sources

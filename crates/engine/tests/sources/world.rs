@@ -4,6 +4,7 @@
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::lan::{Happening, Lan};
 use sidereal_engine::{
     Action, Address, ClockId, ClockOptions, ClockReading, ClockScale, Endpoint, Engine, EngineConfig, Event, Flags,
     Outgoing, Reference, Report, Saved, SelectionOptions, SmearOptions, Snapshot, SourceId, SourceKind, SourceOptions,
@@ -58,9 +59,10 @@ pub(crate) struct Peer {
 }
 
 /// What will happen.
-enum Pending {
+pub(crate) enum Pending {
     Request { to: SocketAddr, source: SourceId, payload: Vec<u8> },
     Reply { from: SocketAddr, source: SourceId, payload: Vec<u8> },
+    Lan(Happening),
 }
 
 pub(crate) struct World {
@@ -92,6 +94,7 @@ pub(crate) struct World {
     epoch: Instant<Tai>,
     /// By how much the counter has been moved.
     pub(crate) counter_moved: i128,
+    pub(crate) lan: Lan,
     queue: BTreeMap<(Instant<Tai>, u64), Pending>,
     number: u64,
     random: u64,
@@ -232,6 +235,7 @@ impl World {
             system_ppb: SYSTEM_CLOCK_PPB,
             epoch: tai,
             counter_moved: 77_000_000_000,
+            lan: Lan::default(),
             queue: BTreeMap::new(),
             number: 0,
             random: 1,
@@ -387,6 +391,9 @@ impl World {
                     self.announced.push((leap_step, tai_offset_s, synchronised));
                 }
                 Action::Save(saved) => self.saved = Some(saved),
+                Action::SendPtp(outgoing) => self.send_ptp(outgoing),
+                Action::PublishResponders(responders) => self.lan.responders = responders,
+                Action::AnswerManagement { client, payload } => self.lan.answers.push((client, payload)),
             }
         }
     }
@@ -415,20 +422,26 @@ impl World {
                 let arrival = Arrived { ticks: self.ticks(), source: StampSource::Kernel };
                 self.handle(Event::Datagram { source, from, payload: &payload, arrival });
             }
+            Pending::Lan(happening) => self.happen_on_lan(happening),
         }
     }
 
-    fn later(&mut self, delay: Span, pending: Pending) {
+    pub(crate) fn later(&mut self, delay: Span, pending: Pending) {
         self.number += 1;
         self.queue.insert((self.tai + delay, self.number), pending);
     }
 
     fn queued(&mut self, to: SocketAddr) -> Span {
+        let most = self.peers.get(&to).map_or(Span::ZERO, |peer| peer.queue);
+        self.draw(most)
+    }
+
+    /// Anything below `most`.
+    pub(crate) fn draw(&mut self, most: Span) -> Span {
         // xorshift64: any numbers will do.
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
-        let most = self.peers.get(&to).map_or(0, |peer| peer.queue.units());
-        Span::from_units((most * i128::from(self.random >> 32)) >> 32)
+        Span::from_units((most.units() * i128::from(self.random >> 32)) >> 32)
     }
 }
