@@ -4,7 +4,7 @@
 #![allow(missing_docs, unused_qualifications, reason = "what gungraun's macros make")]
 
 use gungraun::{library_benchmark, library_benchmark_group, main};
-use sidereal_bench::{Bench, Kind, clock, model};
+use sidereal_bench::{Bench, Kind, PtpBench, PtpKind, clock, model};
 use sidereal_time::Ticks;
 use std::hint::black_box;
 
@@ -39,6 +39,31 @@ fn requests_alone(mut bench: Bench) -> Bench {
     bench
 }
 
+fn ptp_bench(kind: PtpKind) -> PtpBench {
+    PtpBench::new(kind, 100)
+}
+
+#[library_benchmark]
+#[bench::multicast(ptp_bench(PtpKind::Multicast))]
+#[bench::hybrid(ptp_bench(PtpKind::Hybrid))]
+#[bench::ethernet(ptp_bench(PtpKind::Ethernet))]
+fn delay_responses(mut bench: PtpBench) -> PtpBench {
+    for _ in 0..REPLIES {
+        black_box(bench.answer());
+    }
+    bench
+}
+
+// What is counted with every Delay_Resp and is not part of it.
+#[library_benchmark]
+#[bench::multicast(ptp_bench(PtpKind::Multicast))]
+fn delay_requests_alone(mut bench: PtpBench) -> PtpBench {
+    for _ in 0..REPLIES {
+        black_box(bench.arrive());
+    }
+    bench
+}
+
 #[library_benchmark]
 fn model_instants() {
     let model = model();
@@ -55,5 +80,8 @@ fn ntp_timestamps() {
     }
 }
 
-library_benchmark_group!(name = packet_path; benchmarks = replies, requests_alone, model_instants, ntp_timestamps);
+library_benchmark_group!(
+    name = packet_path;
+    benchmarks = replies, requests_alone, delay_responses, delay_requests_alone, model_instants, ntp_timestamps
+);
 main!(library_benchmark_groups = packet_path);

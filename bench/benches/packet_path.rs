@@ -3,7 +3,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rtrb::RingBuffer;
-use sidereal_bench::{Bench, Kind, clock, model};
+use sidereal_bench::{Bench, Kind, PtpBench, PtpKind, clock, model};
 use sidereal_cpu::LocalCounter;
 use sidereal_dataplane::frame_ring;
 use sidereal_time::Ticks;
@@ -21,6 +21,16 @@ fn replies(criterion: &mut Criterion) {
             let mut bench = Bench::new(kind, clients);
             group.bench_function(format!("{}/{clients}", kind.name()), |bencher| bencher.iter(|| bench.answer()));
         }
+    }
+    group.finish();
+}
+
+fn delay_responses(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("delay_resp");
+    group.throughput(Throughput::Elements(1));
+    for kind in PtpKind::ALL {
+        let mut bench = PtpBench::new(kind, 1000);
+        group.bench_function(kind.name(), |bencher| bencher.iter(|| bench.answer()));
     }
     group.finish();
 }
@@ -64,5 +74,5 @@ fn rings(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(packet_path, replies, clocks, rings);
+criterion_group!(packet_path, replies, delay_responses, clocks, rings);
 criterion_main!(packet_path);

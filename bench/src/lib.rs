@@ -12,6 +12,10 @@ use sidereal_ntp::{
 use sidereal_time::{ClockModel, Counter, Instant, NtpClock, NtpShort, NtpTimestamp, Rate, Span, Ticks};
 use sidereal_wire::build::UdpFrame;
 
+pub use ptp::{PtpBench, PtpKind};
+
+mod ptp;
+
 /// The key file that authenticated requests are made with.
 const KEYS: &str = "4 AES128 HEX:404142434445464748494A4B4C4D4E4F";
 

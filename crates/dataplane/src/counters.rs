@@ -26,6 +26,14 @@ pub enum Count {
     KernelRingFull,
     /// Packets of the kernel that were sent out of the port.
     FromKernel,
+    /// Delay_Req of PTP answered.
+    DelayResponses,
+    /// PTP messages handed to the engine.
+    ToEngine,
+    /// PTP messages for the engine that found the ring full.
+    EngineRingFull,
+    /// PTP messages of the engine that were sent.
+    FromEngine,
     /// TX stamps that came back.
     StampsTaken,
     /// TX stamps that were asked for and lost.
@@ -36,7 +44,7 @@ pub enum Count {
 
 impl Count {
     /// All of them, in order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::Received,
         Self::Bursts,
         Self::Sent,
@@ -45,6 +53,10 @@ impl Count {
         Self::ToKernel,
         Self::KernelRingFull,
         Self::FromKernel,
+        Self::DelayResponses,
+        Self::ToEngine,
+        Self::EngineRingFull,
+        Self::FromEngine,
         Self::StampsTaken,
         Self::StampsLost,
         Self::StaleBursts,
@@ -62,6 +74,10 @@ impl Count {
             Self::ToKernel => "to_kernel",
             Self::KernelRingFull => "kernel_ring_full",
             Self::FromKernel => "from_kernel",
+            Self::DelayResponses => "ptp_delay_responses",
+            Self::ToEngine => "to_engine",
+            Self::EngineRingFull => "engine_ring_full",
+            Self::FromEngine => "from_engine",
             Self::StampsTaken => "stamps_taken",
             Self::StampsLost => "stamps_lost",
             Self::StaleBursts => "stale_bursts",

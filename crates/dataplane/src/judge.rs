@@ -71,11 +71,7 @@ impl Judge {
         receive: NtpTimestamp,
         terms: &Terms<'_>,
     ) -> Verdict {
-        let checksums = match checksums {
-            RxChecksums::Unknown => Checksums::Verify,
-            RxChecksums::Good => Checksums::AlreadyGood,
-            RxChecksums::Bad => Checksums::AlreadyBad,
-        };
+        let checksums = wire_checksums(checksums);
         if let Some(frame) = buffer.get_mut(..len) {
             if let Some(reply) = self.plain::<Ipv4>(frame, checksums, receive, terms) {
                 return reply;
@@ -241,6 +237,16 @@ impl Judge {
             && (self.is_own(headers.destination)
                 || headers.link_destination != LinkDestination::Unicast
                 || is_group(headers.destination))
+    }
+}
+
+/// What a NIC says of the checksums of a frame, as it is checked by.
+#[inline]
+pub(crate) const fn wire_checksums(checksums: RxChecksums) -> Checksums {
+    match checksums {
+        RxChecksums::Unknown => Checksums::Verify,
+        RxChecksums::Good => Checksums::AlreadyGood,
+        RxChecksums::Bad => Checksums::AlreadyBad,
     }
 }
 

@@ -10,6 +10,29 @@ pub const FRAME_MAX: usize = 9216 + 22;
 /// A snapshot older than this says nothing any more: the worker goes on as unsynchronised until a new one comes.
 pub const SNAPSHOT_STALE_S: i64 = 10;
 
+/// PTP messages that wait between one worker and the engine, which looks at least once a millisecond. When the ring is full a
+/// message is dropped and counted ([`crate::Count::EngineRingFull`]).
+pub(crate) const PTP_RING_HEARD: usize = 256;
+
+/// PTP messages a second that one worker hands to the engine in the long run: what many masters at 128 Sync a second send. More
+/// are dropped and counted ([`crate::PtpDrop::TooMany`]).
+pub(crate) const PTP_TO_ENGINE_PER_S: u32 = 16_000;
+
+/// PTP messages that one worker hands to the engine at once.
+pub(crate) const PTP_TO_ENGINE_BURST: u32 = 1024;
+
+/// PTP messages of the engine that wait to be sent by one port; more are refused.
+pub(crate) const PTP_RING_OUTGOING: usize = 128;
+
+/// PTP messages of one port whose TX stamps have not come back; more that want one are refused.
+pub(crate) const PTP_STAMPS: usize = 128;
+
+/// The longest frame of the engine: the longest message with the longest headers and the trailer of IPv6.
+pub(crate) const PTP_FRAME_MAX: usize = sidereal_ptp::MAX_MESSAGE_LEN + 14 + 4 + 40 + 8 + 2;
+
+/// PTP messages of the engine that are sent in one turn.
+pub(crate) const PTP_SENT_PER_TURN: usize = 8;
+
 /// The longest time that the residence histogram tells apart, in nanoseconds; longer ones count as this.
 pub(crate) const RESIDENCE_MAX_NS: u64 = 1_000_000_000;
 

@@ -1,6 +1,7 @@
 //! What a worker does with a packet, and why.
 
 use sidereal_ntp::ReplyKind;
+use sidereal_ptp::NoAnswer;
 use sidereal_time::TxToken;
 
 /// What a worker does with a packet.
@@ -30,17 +31,48 @@ pub enum DropReason {
     OwnAddress,
     /// The NTP server refused it.
     Ntp(sidereal_ntp::DropReason),
+    /// It is a PTP message that nobody here wants.
+    Ptp(PtpDrop),
+}
+
+/// Why a PTP message was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PtpDrop {
+    /// It has no room for a header.
+    TooShort,
+    /// It is longer than any message that fits a packet of 1500 bytes.
+    TooLong,
+    /// It is not of version 2.
+    Version,
+    /// An event message to the port of general ones, or the other way round.
+    WrongPort,
+    /// It is of a domain that is not spoken here.
+    OtherDomain,
+    /// A Delay_Resp to the request of another.
+    ForAnother,
+    /// A Delay_Req, and its PTP Port does not lead.
+    NotLeading,
+    /// A Delay_Req, and the time is too old to be told.
+    StaleClock,
+    /// A Delay_Req that the leading port refused.
+    NoAnswer(NoAnswer),
+    /// The engine was handed as many as it takes.
+    TooMany,
 }
 
 impl DropReason {
     /// How many reasons there are.
-    pub const COUNT: usize = sidereal_wire::Fault::COUNT + 1 + sidereal_ntp::DropReason::ALL.len();
+    pub const COUNT: usize = Self::PTP + PtpDrop::COUNT;
+
+    /// Where the reasons of NTP begin, and those of PTP.
+    const NTP: usize = sidereal_wire::Fault::COUNT + 1;
+    const PTP: usize = Self::NTP + sidereal_ntp::DropReason::ALL.len();
 
     /// All reasons, in the order of [`Self::index`].
     pub fn all() -> impl Iterator<Item = Self> {
         let headers = sidereal_wire::Fault::all().iter().copied().map(Self::Headers);
         let ntp = sidereal_ntp::DropReason::ALL.iter().copied().map(Self::Ntp);
-        headers.chain([Self::OwnAddress]).chain(ntp)
+        headers.chain([Self::OwnAddress]).chain(ntp).chain(PtpDrop::all().map(Self::Ptp))
     }
 
     /// Its name in `status`.
@@ -50,6 +82,7 @@ impl DropReason {
             Self::Headers(fault) => fault.name(),
             Self::OwnAddress => "own_address",
             Self::Ntp(reason) => reason.name(),
+            Self::Ptp(reason) => reason.name(),
         }
     }
 
@@ -59,7 +92,71 @@ impl DropReason {
         match self {
             Self::Headers(fault) => fault.index(),
             Self::OwnAddress => sidereal_wire::Fault::COUNT,
-            Self::Ntp(reason) => sidereal_wire::Fault::COUNT + 1 + reason.index(),
+            Self::Ntp(reason) => Self::NTP + reason.index(),
+            Self::Ptp(reason) => Self::PTP + reason.index(),
+        }
+    }
+}
+
+impl PtpDrop {
+    /// How many reasons there are.
+    const COUNT: usize = Self::OWN.len() + NoAnswer::ALL.len();
+
+    /// Those that the worker finds by itself.
+    const OWN: [Self; 9] = [
+        Self::TooShort,
+        Self::TooLong,
+        Self::Version,
+        Self::WrongPort,
+        Self::OtherDomain,
+        Self::ForAnother,
+        Self::NotLeading,
+        Self::StaleClock,
+        Self::TooMany,
+    ];
+
+    /// All reasons, in the order of [`Self::index`].
+    fn all() -> impl Iterator<Item = Self> {
+        Self::OWN.into_iter().chain(NoAnswer::ALL.into_iter().map(Self::NoAnswer))
+    }
+
+    /// Its name in `status`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TooShort => "ptp_too_short",
+            Self::TooLong => "ptp_too_long",
+            Self::Version => "ptp_version",
+            Self::WrongPort => "ptp_wrong_port",
+            Self::OtherDomain => "ptp_other_domain",
+            Self::ForAnother => "ptp_for_another",
+            Self::NotLeading => "ptp_not_leading",
+            Self::StaleClock => "ptp_stale_clock",
+            Self::TooMany => "ptp_too_many",
+            Self::NoAnswer(reason) => match reason {
+                NoAnswer::NotDelayReq => "ptp_not_delay_req",
+                NoAnswer::NoRoom => "ptp_no_room",
+                NoAnswer::WrongDomain => "ptp_wrong_domain",
+                NoAnswer::WrongSdoId => "ptp_wrong_sdo_id",
+                NoAnswer::Reflected => "ptp_reflected",
+                NoAnswer::NoTime => "ptp_no_time",
+            },
+        }
+    }
+
+    /// Its place among them.
+    const fn index(self) -> usize {
+        match self {
+            Self::TooShort => 0,
+            Self::TooLong => 1,
+            Self::Version => 2,
+            Self::WrongPort => 3,
+            Self::OtherDomain => 4,
+            Self::ForAnother => 5,
+            Self::NotLeading => 6,
+            Self::StaleClock => 7,
+            Self::TooMany => 8,
+            Self::NoAnswer(reason) => Self::OWN.len() + reason as usize,
         }
     }
 }

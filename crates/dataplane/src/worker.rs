@@ -6,11 +6,12 @@ use sidereal_engine::{SNAPSHOT_WORDS, SmearKind, SmearedClock, Snapshot};
 use sidereal_nic::{BURST, Burst, Content, Packet, RxQueue, TxQueue};
 use sidereal_ntp::{LeapIndicator, Moment, Policy, ReplyHeader, SystemVariables};
 use sidereal_publish::{SeqlockReader, TableReader};
-use sidereal_time::{Counter, NtpClock, NtpTimestamp, Span, Stamp, Ticks, TxStamp};
+use sidereal_time::{Counter, NtpClock, NtpTimestamp, Rate, Span, Stamp, Ticks, TxStamp, TxToken};
 use std::sync::Arc;
 
-use crate::limits::{FRAME_MAX, SNAPSHOT_STALE_S, STAMPS_PER_TURN};
-use crate::{Count, Judge, Residence, Terms, Verdict, WorkerCounters, WorkerLink};
+use crate::limits::{FRAME_MAX, PTP_SENT_PER_TURN, SNAPSHOT_STALE_S, STAMPS_PER_TURN};
+use crate::ptp::is_ptp;
+use crate::{Count, Judge, PtpTime, Residence, Terms, Verdict, WorkerCounters, WorkerLink, WorkerPtp};
 
 /// Answers what one queue brings.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub struct Worker<R: RxQueue, T: TxQueue<R::Packet>> {
     counters: Arc<WorkerCounters>,
     residence: Residence,
     link: Option<WorkerLink>,
+    ptp: Option<WorkerPtp>,
     frame: Box<[u8; FRAME_MAX]>,
 }
 
@@ -50,6 +52,8 @@ pub struct Parts<R, T> {
     pub residence: Residence,
     /// Its link to the exception path; without one, packets that are not ours are dropped and counted.
     pub link: Option<WorkerLink>,
+    /// Its link to the engine, where its port carries PTP.
+    pub ptp: Option<WorkerPtp>,
 }
 
 /// The reader of the engine's snapshot.
@@ -71,6 +75,7 @@ impl<R: RxQueue, T: TxQueue<R::Packet>> Worker<R, T> {
             counters: parts.counters,
             residence: parts.residence,
             link: parts.link,
+            ptp: parts.ptp,
             frame: Box::new([0; FRAME_MAX]),
         }
     }
@@ -81,14 +86,14 @@ impl<R: RxQueue, T: TxQueue<R::Packet>> Worker<R, T> {
         &self.rx
     }
 
-    /// Takes one burst and answers it, moves frames of the exception path, and takes back TX stamps. Returns how many
+    /// Takes one burst and answers it, sends what the engine and the kernel want sent, and takes back TX stamps. Returns how many
     /// packets were moved: 0 says that there was nothing to do.
     pub fn turn(&mut self) -> usize {
         let received = self.rx.receive(&mut self.burst);
         if received > 0 {
             self.answer(received);
         }
-        let originated = self.send_for_kernel();
+        let originated = self.send_for_engine() + self.send_for_kernel();
         self.take_stamps();
         if self.residence.exchange() {
             // Somebody reads the statistics: the time to ask for what may cost a system call.
@@ -111,11 +116,23 @@ impl<R: RxQueue, T: TxQueue<R::Packet>> Worker<R, T> {
         let transmit = self.clock.local(self.pace.leaving(now, received));
         let moment = Moment { header: self.clock.header, transmit };
         let terms = Terms { now, moment, policy: self.policy.current() };
-        let mut stamped: ArrayVec<NtpTimestamp, BURST> = ArrayVec::new();
-        let mut unstamped = 0;
+        let at = (now, self.clock.rate());
+        let mut ptp = self.ptp.as_mut().map(|ptp| ptp.for_burst(at, self.clock.ptp(now), &self.counters));
+        let mut stays = Stays::default();
 
         for packet in &mut self.burst {
-            let stamp = packet.stamp().and_then(|stamp| self.clock.read(stamp));
+            let by_port = packet.stamp();
+            let stamp = by_port.and_then(|stamp| self.clock.read(stamp));
+            if let Some(ptp) = &mut ptp
+                && let Content::Frame { buffer, len, checksums } = packet.content()
+                && let Some(dealt) = ptp.deal(buffer, len, checksums, by_port)
+            {
+                if let Some(len) = dealt {
+                    packet.reply(len, None);
+                    stays.note(stamp);
+                }
+                continue;
+            }
             let receive = stamp.unwrap_or(found);
             let verdict = match packet.content() {
                 Content::Frame { buffer, len, checksums } => {
@@ -135,13 +152,7 @@ impl<R: RxQueue, T: TxQueue<R::Packet>> Worker<R, T> {
                 Verdict::Reply { len, kind, token } => {
                     self.counters.replied(kind);
                     packet.reply(len, token);
-                    match stamp {
-                        // One place per packet of the burst: there is room.
-                        Some(receive) => {
-                            let _ = stamped.try_push(receive);
-                        }
-                        None => unstamped += 1,
-                    }
+                    stays.note(stamp);
                 }
                 Verdict::Kernel => {}
                 Verdict::Drop(reason) => self.counters.dropped(reason),
@@ -155,15 +166,27 @@ impl<R: RxQueue, T: TxQueue<R::Packet>> Worker<R, T> {
         self.counters.add(Count::Bursts, 1);
         self.counters.add(Count::Sent, sent.sent as u64);
         self.counters.add(Count::Refused, sent.refused as u64);
-        if unstamped > 0 {
-            self.residence.record(self.clock.nanos(now, leaving), unstamped);
+        if stays.unstamped > 0 {
+            self.residence.record(self.clock.nanos(now, leaving), stays.unstamped);
         }
-        if !stamped.is_empty() {
+        if !stays.stamped.is_empty() {
             let leaving = self.clock.local(leaving);
-            for receive in stamped {
+            for receive in stays.stamped {
                 self.residence.record(nanos_between(receive, leaving), 1);
             }
         }
+    }
+
+    /// Sends what the engine wants sent, a few frames in one turn.
+    fn send_for_engine(&mut self) -> usize {
+        let Some(ptp) = &mut self.ptp else { return 0 };
+        let mut sent = 0;
+        while sent < PTP_SENT_PER_TURN {
+            let Some(taken) = ptp.send_next(|frame, token| self.tx.originate(frame, token)) else { break };
+            self.counters.add(if taken { Count::FromEngine } else { Count::Refused }, 1);
+            sent += 1;
+        }
+        sent
     }
 
     /// Sends what the kernel wants sent, at most a burst in one turn.
@@ -185,12 +208,42 @@ impl<R: RxQueue, T: TxQueue<R::Packet>> Worker<R, T> {
     fn take_stamps(&mut self) {
         for _ in 0..STAMPS_PER_TURN {
             let Some((token, stamp)) = self.tx.poll_stamp() else { break };
-            let at = match stamp {
-                TxStamp::Stamped(stamp) => self.clock.read(stamp),
+            let stamp = match stamp {
+                TxStamp::Stamped(stamp) => Some(stamp),
                 TxStamp::Lost => None,
             };
-            self.counters.add(if at.is_some() { Count::StampsTaken } else { Count::StampsLost }, 1);
-            self.judge.server().transmitted(token, at);
+            let key = token.redeem();
+            let known = match &mut self.ptp {
+                Some(ptp) if is_ptp(key) => {
+                    ptp.stamped(key, stamp);
+                    stamp.is_some()
+                }
+                _ => {
+                    let at = stamp.and_then(|stamp| self.clock.read(stamp));
+                    self.judge.server().transmitted(TxToken::new(key), at);
+                    at.is_some()
+                }
+            };
+            self.counters.add(if known { Count::StampsTaken } else { Count::StampsLost }, 1);
+        }
+    }
+}
+
+/// When the requests of a burst that are answered arrived.
+#[derive(Debug, Default)]
+struct Stays {
+    stamped: ArrayVec<NtpTimestamp, BURST>,
+    unstamped: u64,
+}
+
+impl Stays {
+    fn note(&mut self, stamp: Option<NtpTimestamp>) {
+        match stamp {
+            // One place per packet of the burst: there is room.
+            Some(receive) => {
+                let _ = self.stamped.try_push(receive);
+            }
+            None => self.unstamped += 1,
         }
     }
 }
@@ -266,6 +319,17 @@ impl Clock {
             counter if counter == self.reader.get().local.counter => Some(self.local.at(stamp.ticks)),
             _ => None,
         }
+    }
+
+    /// What PTP is told, as a burst is found at `now`; `None` where the snapshot is too old.
+    fn ptp(&self, now: Ticks) -> Option<PtpTime<'_>> {
+        let Snapshot { local, local_ntp, realtime_ntp, .. } = self.reader.get();
+        (!self.is_stale).then_some(PtpTime { local, local_ntp, realtime_ntp, now })
+    }
+
+    /// How long a tick of the local counter is.
+    fn rate(&self) -> Rate {
+        self.reader.get().local.rate
     }
 
     fn nanos(&self, from: Ticks, to: Ticks) -> u64 {

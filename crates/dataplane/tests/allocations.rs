@@ -1,11 +1,16 @@
 //! Nothing is allocated once a worker runs.
 
+mod messages;
 mod rig;
 
-use rig::{Rig, frame, message, request};
+use messages::{Way, delay_req};
+use rig::{Rig, frame, message, ptp_port, request};
 use sidereal_nic::BURST;
 use sidereal_nic_sim::SimOptions;
-use sidereal_time::Counter;
+use sidereal_ptp::{
+    Destination, MAX_MESSAGE_LEN, MessageClass, MessageType, PortKey, Responder, Responders, SdoId, Transport,
+};
+use sidereal_time::{Counter, Span};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -37,7 +42,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// Every way a packet can go: plain, interleaved, authenticated, dropped, to the kernel and from it.
+/// Every way a packet can go: plain, interleaved, authenticated, dropped, to the kernel and from it, PTP that is answered,
+/// dropped, and for the engine.
 fn traffic() -> Vec<Vec<u8>> {
     let mut interleaved = message(1);
     interleaved[24..32].fill(7);
@@ -51,6 +57,13 @@ fn traffic() -> Vec<Vec<u8>> {
         frame("10.77.0.2:4000", &[0; 300]),
         vec![0xff; 60],
     ];
+    for way in [Way::Ipv4, Way::Ipv6, Way::Ethernet] {
+        for unicast in [false, true] {
+            frames.push(way.request(&delay_req(0, 1, unicast), unicast));
+        }
+        frames.push(way.request(&delay_req(1, 1, false), false));
+        frames.push(way.frame(MessageType::Announce, &messages::message(MessageType::Announce, 0, 64), false));
+    }
     frames.extend((0..50).map(|client| request(&format!("10.77.1.{client}:4000"), client)));
     frames.extend((0..50).map(|client| request(&format!("[fd77::{client:x}]:4000"), client)));
     frames
@@ -59,7 +72,23 @@ fn traffic() -> Vec<Vec<u8>> {
 #[test]
 fn no_packet_costs_an_allocation() {
     let options = SimOptions { counter: Counter::Realtime, ..SimOptions::default() };
-    let mut rig = Rig::new(&options);
+    let ports = [Transport::UdpIpv4, Transport::UdpIpv6, Transport::Ethernet];
+    let ports: Vec<_> = (0..).zip(ports).map(|(key, transport)| ptp_port(key, 0, transport, None)).collect();
+    let responders = ports.iter().map(|port| Responder {
+        key: port.key,
+        identity: port.identity,
+        domain: port.domain,
+        sdo_id: SdoId::DEFAULT,
+        minor_version: 1,
+        log_min_delay_req_interval: 0,
+        ingress_latency: Span::ZERO,
+    });
+    let responders = Responders::new(responders);
+    let mut rig = Rig::carrying(&options, ports);
+    rig.responders.replace(responders);
+    let sync = messages::message(MessageType::Sync, 0, 44);
+    let mut heard = [0; MAX_MESSAGE_LEN];
+    let mut answered = 0u64;
     let frames = traffic();
     let mut buffer = [0; 2048];
     let mut moved = 0u64;
@@ -74,11 +103,15 @@ fn no_packet_costs_an_allocation() {
             while rig.for_kernel.pop(&mut buffer).is_some() {}
         }
         assert!(rig.of_kernel.push(&frames[3]));
+        while rig.engine.receive(&mut heard).is_some() {}
+        assert!(rig.engine.send(PortKey(0), MessageClass::Event, Destination::Primary, &sync, Some(round)));
+        answered += u64::from(rig.engine.poll_stamp().is_some());
         if round % 100 == 0 {
             rig.residence.read();
         }
     }
     let allocations = ALLOCATIONS.load(Relaxed) - before;
+    assert!(answered > 900, "only {answered} stamps came back to the engine");
     assert!(moved > 100_000, "only {moved} packets moved");
     assert_eq!(allocations, 0, "{allocations} allocations or frees for {moved} packets");
 }

@@ -1,7 +1,8 @@
 //! The two halves of a queue.
 
+use core::ffi::c_void;
+use core::ptr::NonNull;
 use std::collections::VecDeque;
-use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -86,6 +87,14 @@ impl DpdkTx {
         self.answers.push_back((token, if taken { TxStamp::Stamped(stamp) } else { TxStamp::Lost }));
     }
 
+    /// `frame` in a buffer of DPDK's; `None` where the port is away, or has no buffer, or does not take such a frame.
+    fn prepare(&mut self, frame: &[u8]) -> Option<NonNull<c_void>> {
+        self.raw.port = self.seat.port()?;
+        let length = u16::try_from(frame.len()).ok()?;
+        // SAFETY: EAL is up, the queue's pool lives as long as the process, and `frame` is readable for `length` bytes.
+        NonNull::new(unsafe { dpdk_sys::shim_prepare(&raw const self.raw, frame.as_ptr(), length) })
+    }
+
     /// What is left of a transmit where the port is away.
     #[cold]
     fn refuse(&mut self, burst: &mut Burst<Mbuf>) -> Sent {
@@ -123,17 +132,13 @@ impl TxQueue<Mbuf> for DpdkTx {
     }
 
     fn originate(&mut self, frame: &[u8], token: Option<TxToken>) -> bool {
+        let prepared = self.prepare(frame);
+        // Read when nothing but the driver is left between it and the wire.
         let stamp = self.now();
-        let taken = match (self.seat.port(), u16::try_from(frame.len())) {
-            (Some(port), Ok(length)) => {
-                self.raw.port = port;
-                let frame = ptr::from_ref(frame).cast();
-                // SAFETY: the port is up while the seat says so, this half is the only one to send to the queue, and
-                // `frame` is readable for `length` bytes.
-                1 == unsafe { dpdk_sys::shim_originate(&raw const self.raw, frame, length) }
-            }
-            _ => false,
-        };
+        // SAFETY: the seat has said that the port is up, this half is the only one to send to the queue, and what was prepared
+        // for it is sent once.
+        let taken =
+            prepared.is_some_and(|mbuf| 1 == unsafe { dpdk_sys::shim_send(&raw const self.raw, mbuf.as_ptr()) });
         if let Some(token) = token {
             self.answer(token, stamp, taken);
         }

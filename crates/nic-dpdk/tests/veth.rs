@@ -5,6 +5,7 @@ mod eal;
 mod network;
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -118,6 +119,37 @@ fn packets_pass_both_ways() {
         let status = left.monitor.read();
         assert_eq!((status.counters.rx_packets, status.counters.tx_packets), (4, 4));
         assert_eq!(status.buffers_free, status.buffers);
+    });
+}
+
+/// Whether the kernel's interface of this name takes in what is sent to groups that nobody there has joined.
+fn takes_groups(interface: &str) -> bool {
+    let shown = Command::new("ip").args(["-details", "link", "show", interface]).output().unwrap().stdout;
+    let shown = String::from_utf8(shown).unwrap();
+    let mut words = shown.split_whitespace();
+    let users = words.find(|word| *word == "promiscuity").and_then(|_| words.next()).unwrap();
+    users != "0"
+}
+
+#[test]
+fn what_is_sent_to_the_groups_of_ptp_is_heard() {
+    in_its_own_network("what_is_sent_to_the_groups_of_ptp_is_heard", || {
+        assert!(!takes_groups("right"), "before the port is open");
+        let (mut left, mut right) = ends();
+        assert!(takes_groups("right"));
+        for group in [
+            [0x01, 0x1b, 0x19, 0, 0, 0],
+            [0x01, 0x80, 0xc2, 0, 0, 0x0e],
+            [0x01, 0x00, 0x5e, 0x00, 0x01, 0x81],
+            [0x01, 0x00, 0x5e, 0x00, 0x00, 0x6b],
+            [0x33, 0x33, 0x00, 0x00, 0x01, 0x81],
+            [0x33, 0x33, 0x00, 0x00, 0x00, 0x6b],
+        ] {
+            let mut frame = request(&left, &right, &[0x5a; 44]);
+            frame[..6].copy_from_slice(&group);
+            assert!(left.queues[0].1.originate(&frame, None));
+            assert_eq!(bytes(&mut receive(&mut right.queues[0].0)[0]), frame);
+        }
     });
 }
 

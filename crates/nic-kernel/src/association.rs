@@ -1,18 +1,13 @@
 //! Sockets for what we ask others: one peer each, with the times of both ways.
 
-use crate::DATAGRAM_BYTES;
-use crate::calls::{self, Message, Outcome};
-use crate::control::Control;
+use crate::calls;
 use crate::error::OpenError;
 use crate::name::Name;
-use crate::open::{Mode, ask_for_stamps, bind_to, socket_of};
-use crate::tokens::Outstanding;
-use crate::udp::is_before_numbering;
+use crate::open::{bind_to, socket_of};
+use crate::stamped::StampedSocket;
 use core::ffi::c_int;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use sidereal_nic::BURST;
 use sidereal_time::{Stamp, TxStamp, TxToken};
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -30,12 +25,7 @@ const GROUPS_V6: [Ipv6Addr; 2] =
 /// Every token that is sent comes back exactly once by [`Self::poll_stamp`], for as long as the socket lives;
 /// [`Self::close`] brings back the rest.
 #[derive(Debug)]
-pub struct AssociationSocket {
-    socket: OwnedFd,
-    stamps: bool,
-    outstanding: Outstanding,
-    answered: VecDeque<(TxToken, TxStamp)>,
-}
+pub struct AssociationSocket(StampedSocket);
 
 /// A received datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +107,7 @@ impl AssociationSocket {
     fn local(&self) -> Result<SocketAddr, OpenError> {
         let mut name = Name::EMPTY;
         let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        calls::local_name(self.socket.as_fd(), name.bytes()).map_err(|error| OpenError::Call {
+        calls::local_name(self.0.as_fd(), name.bytes()).map_err(|error| OpenError::Call {
             call: "getsockname",
             address: nowhere,
             error,
@@ -135,8 +125,7 @@ impl AssociationSocket {
     }
 
     fn new(socket: OwnedFd) -> Self {
-        let stamps = ask_for_stamps(socket.as_fd(), true).is_ok();
-        Self { socket, stamps, outstanding: Outstanding::new(WAITING_MAX), answered: VecDeque::new() }
+        Self(StampedSocket::new(socket, WAITING_MAX))
     }
 
     /// Sends a datagram to the peer. The token, if there is one, comes back by [`Self::poll_stamp`], also where this
@@ -144,19 +133,9 @@ impl AssociationSocket {
     ///
     /// # Errors
     /// If the kernel does not take it: no route, a full device queue; EMSGSIZE, where it is longer than
-    /// [`DATAGRAM_BYTES`].
+    /// [`DATAGRAM_BYTES`](crate::DATAGRAM_BYTES).
     pub fn send(&mut self, payload: &[u8], token: Option<TxToken>) -> io::Result<()> {
-        let mut sent = self.try_send(payload, token.is_some());
-        if sent.as_ref().is_err_and(is_of_an_earlier_packet) {
-            sent = self.try_send(payload, token.is_some());
-        }
-        let Some(token) = token else { return sent };
-        if sent.is_ok() && self.asks_for_stamp() {
-            self.outstanding.push(token, calls::monotonic_raw_ns());
-        } else {
-            self.answered.push_back((token, TxStamp::Lost));
-        }
-        sent
+        self.0.send(&mut [], payload, token)
     }
 
     /// Receives the next datagram, if one is here, and copies its beginning into `buffer`.
@@ -164,84 +143,38 @@ impl AssociationSocket {
     /// # Errors
     /// What the network said of what was sent: ECONNREFUSED, where nothing listens there.
     pub fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
-        let (mut name, mut control) = (Name::EMPTY, Control::EMPTY);
-        let message = Message { name: name.bytes(), payload: buffer, control: control.room() };
-        let mut outcomes = [Outcome::default(); BURST];
-        match calls::receive(self.socket.as_fd(), Mode::Single, 0, core::iter::once(message), &mut outcomes) {
-            Ok(_) => {
-                let [outcome, ..] = outcomes;
-                let from = name.address().unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into());
-                Ok(Some(Received { len: outcome.len, from, stamp: control.read(outcome.control).stamp }))
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(error),
-        }
+        let mut name = Name::EMPTY;
+        let received = self.0.receive(name.bytes(), buffer)?;
+        let from = name.address().unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into());
+        Ok(received.map(|(len, stamp)| Received { len, from, stamp }))
     }
 
     /// Reads one notice of a stamp. Only to be called where [`crate::poll::PollFd::has_error`] said that there is one:
     /// simulators that stand in for the kernel answer with a datagram where there is none.
     pub fn read_notice(&mut self) {
-        let Self { outstanding, answered, socket, .. } = self;
-        let answer = |token, stamp| answered.push_back((token, stamp));
-        outstanding.read(socket.as_fd(), Mode::Single, &mut [Control::EMPTY], answer);
+        self.0.read_notice();
     }
 
     /// The next token that is answered: its stamp was read, or has not come in 20 ms.
     pub fn poll_stamp(&mut self) -> Option<(TxToken, TxStamp)> {
-        if self.answered.is_empty() && !self.outstanding.is_empty() {
-            let token = self.outstanding.expired(calls::monotonic_raw_ns())?;
-            return Some((token, TxStamp::Lost));
-        }
-        self.answered.pop_front()
+        self.0.poll_stamp()
     }
 
     /// Whether tokens are still to be answered, so that [`Self::poll_stamp`] should be asked within 20 ms.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        !self.answered.is_empty() || !self.outstanding.is_empty()
+        self.0.is_waiting()
     }
 
     /// Closes the socket; the tokens that were not answered are lost.
-    pub fn close(mut self) -> impl Iterator<Item = (TxToken, TxStamp)> {
-        self.give_up();
-        self.answered.into_iter()
-    }
-
-    fn asks_for_stamp(&self) -> bool {
-        self.stamps && self.outstanding.room() > 0
-    }
-
-    fn try_send(&mut self, payload: &[u8], stamp_wanted: bool) -> io::Result<()> {
-        let mut buffer = [0; DATAGRAM_BYTES];
-        let buffer = buffer.get_mut(..payload.len()).ok_or_else(|| io::Error::from_raw_os_error(libc::EMSGSIZE))?;
-        buffer.copy_from_slice(payload);
-        let mut control = Control::EMPTY;
-        let numbered = stamp_wanted && self.asks_for_stamp();
-        if numbered {
-            control.push_stamp_wish();
-        }
-        let message = Message { name: &mut [], payload: buffer, control: control.messages() };
-        let sent = calls::send(self.socket.as_fd(), Mode::Single, core::iter::once(message));
-        if numbered && sent.as_ref().is_err_and(|error| !is_before_numbering(error)) {
-            // The kernel may or may not have numbered it: both begin from 0 again.
-            self.give_up();
-            self.outstanding.restart();
-            let socket = self.socket.as_fd();
-            self.stamps = ask_for_stamps(socket, false).and_then(|()| ask_for_stamps(socket, true)).is_ok();
-        }
-        sent.map(drop)
-    }
-
-    fn give_up(&mut self) {
-        while let Some(token) = self.outstanding.give_up() {
-            self.answered.push_back((token, TxStamp::Lost));
-        }
+    pub fn close(self) -> impl Iterator<Item = (TxToken, TxStamp)> {
+        self.0.close()
     }
 }
 
 impl AsFd for AssociationSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.0.as_fd()
     }
 }
 
@@ -261,9 +194,4 @@ fn ttl_options(address: IpAddr) -> [(c_int, c_int); 2] {
             [(libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS), (libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_HOPS)]
         }
     }
-}
-
-/// Whether this failure to send is what the network said of what was sent before.
-fn is_of_an_earlier_packet(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::ECONNREFUSED)
 }

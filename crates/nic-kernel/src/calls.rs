@@ -2,7 +2,7 @@
 
 use crate::Mode;
 use crate::poll::PollFd;
-use core::ffi::{c_int, c_uint};
+use core::ffi::{c_char, c_int, c_uint};
 use core::mem::{size_of, zeroed};
 use core::ptr;
 use core::time::Duration;
@@ -102,18 +102,48 @@ pub(crate) fn interface_index(name: &CStr) -> io::Result<c_uint> {
     }
 }
 
+/// The type of hardware of a network interface and its address there.
+pub(crate) fn hardware_address(fd: BorrowedFd<'_>, name: &CStr) -> io::Result<(u16, [u8; 6])> {
+    // SAFETY: an interface request of zeros is an empty one.
+    let mut request: libc::ifreq = unsafe { zeroed() };
+    set_name(&mut request, name);
+    // SAFETY: SIOCGIFHWADDR reads and writes an `ifreq`, which this is.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::SIOCGIFHWADDR, &raw mut request) })?;
+    // SAFETY: the kernel has written a socket address there, and all bytes are a value of one.
+    let address = unsafe { request.ifr_ifru.ifru_hwaddr };
+    let [a, b, c, d, e, f, ..] = address.sa_data.map(c_char::cast_unsigned);
+    Ok((address.sa_family, [a, b, c, d, e, f]))
+}
+
+/// The flags of a network interface (`netdevice(7)`).
+pub(crate) fn interface_flags(fd: BorrowedFd<'_>, name: &CStr) -> io::Result<c_int> {
+    // SAFETY: an interface request of zeros is an empty one.
+    let mut request: libc::ifreq = unsafe { zeroed() };
+    set_name(&mut request, name);
+    // SAFETY: SIOCGIFFLAGS reads and writes an `ifreq`, which this is.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::SIOCGIFFLAGS, &raw mut request) })?;
+    // SAFETY: the kernel has written the flags there, and all bytes are a value of them.
+    Ok(c_int::from(unsafe { request.ifr_ifru.ifru_flags }))
+}
+
 /// Makes the open `/dev/net/tun` a TAP interface of this name, whose frames come without a header of the driver's own.
 pub(crate) fn make_tap(fd: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
     // SAFETY: an interface request of zeros is an empty one.
     let mut request: libc::ifreq = unsafe { zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(name.to_bytes()) {
-        *to = from.cast_signed();
-    }
+    set_name(&mut request, name);
     #[expect(clippy::cast_possible_truncation, reason = "the flags of interface requests have 16 bits")]
     let flags = (libc::IFF_TAP | libc::IFF_NO_PI) as _;
     request.ifr_ifru.ifru_flags = flags;
     // SAFETY: TUNSETIFF reads and writes an `ifreq`, which this is.
     check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TUNSETIFF, &raw mut request) }).map(drop)
+}
+
+/// Says which interface a request is about. What is left of `request` ends the name.
+fn set_name(request: &mut libc::ifreq, name: &CStr) {
+    let room = request.ifr_name.len() - 1;
+    for (to, from) in request.ifr_name.iter_mut().take(room).zip(name.to_bytes()) {
+        *to = from.cast_signed();
+    }
 }
 
 /// Sends a request to rtnetlink and reads the answer, which the kernel has ready when the request returns. Returns its length.

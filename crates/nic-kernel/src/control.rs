@@ -14,6 +14,8 @@ const ALIGNMENT: usize = size_of::<usize>();
 const HEADER_BYTES: usize = size_of::<libc::cmsghdr>().next_multiple_of(ALIGNMENT);
 /// `SCM_TSTAMP_SND` of linux/errqueue.h: the stamp was taken when the packet was handed to the device.
 const SCM_TSTAMP_SND: u32 = 0;
+/// What IP_RECVERR is to packet sockets (linux/if_packet.h).
+const PACKET_TX_TIMESTAMP: c_int = 16;
 
 /// A buffer of control messages.
 #[derive(Debug)]
@@ -135,7 +137,9 @@ impl Told {
                 }
             }
             (libc::SOL_SOCKET, libc::SCM_TIMESTAMPING) => self.stamp = software_stamp(data),
-            (libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR) => {
+            (libc::IPPROTO_IP, libc::IP_RECVERR)
+            | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR)
+            | (libc::SOL_PACKET, PACKET_TX_TIMESTAMP) => {
                 self.stamped_id = stamped_id(data);
             }
             _ => {}

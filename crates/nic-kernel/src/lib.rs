@@ -1,5 +1,5 @@
 //! What the kernel offers a time server: UDP sockets with timestamps ([`UdpPort`]), sockets of
-//! our own questions ([`AssociationSocket`], and [`ClientSocket`] which waits), and the TAP interface through which a port of ours hands the kernel what is not time ([`Tap`]).
+//! our own questions ([`AssociationSocket`], and [`ClientSocket`] which waits), those of a PTP Port ([`PtpSocket`]), and the TAP interface through which a port of ours hands the kernel what is not time ([`Tap`]).
 //!
 //! All stamps are the kernel's software stamps: CLOCK_REALTIME, taken when the driver hands a packet over.
 #![allow(
@@ -18,6 +18,8 @@ mod netlink;
 mod open;
 pub mod packet;
 pub mod poll;
+mod ptp;
+mod stamped;
 mod steering;
 mod tap;
 mod tokens;
@@ -28,5 +30,6 @@ pub use client::ClientSocket;
 pub use datagram::DATAGRAM_BYTES;
 pub use error::{OpenError, TapError};
 pub use open::{Mode, UdpOptions, UdpPort};
+pub use ptp::{Beside, PtpDatagram, PtpError, PtpLink, PtpSocket, hardware_address};
 pub use tap::{Tap, TapOptions};
 pub use udp::{UdpPacket, UdpRx, UdpTx};

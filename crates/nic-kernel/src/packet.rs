@@ -5,6 +5,7 @@ mod ring;
 
 use crate::Mode;
 use crate::calls::{self, Message};
+use crate::name::LinkName;
 use ring::Ring;
 use sidereal_nic::BURST;
 use std::ffi::CString;
@@ -88,18 +89,18 @@ impl PacketSocket {
         let tx = socket()?;
         calls::set_int(tx.as_fd(), libc::SOL_PACKET, libc::PACKET_QDISC_BYPASS, 1)
             .map_err(failed("PACKET_QDISC_BYPASS"))?;
-        calls::bind(tx.as_fd(), &LinkName::new(0, index).0).map_err(failed("bind"))?;
+        calls::bind(tx.as_fd(), LinkName::of(index, 0).bytes()).map_err(failed("bind"))?;
 
         // Filter and ring first, the protocol last: so nothing else slips in.
         let rx = socket()?;
         calls::attach_filter(rx.as_fd(), libc::SO_ATTACH_FILTER, &filter.program())
             .map_err(failed("SO_ATTACH_FILTER"))?;
         let ring = Ring::map(rx.as_fd()).map_err(failed("PACKET_RX_RING"))?;
-        calls::bind(rx.as_fd(), &LinkName::new(filter.ethertype(), index).0).map_err(failed("bind"))?;
+        calls::bind(rx.as_fd(), LinkName::of(index, filter.ethertype()).bytes()).map_err(failed("bind"))?;
 
-        let mut own = LinkName::new(0, 0);
-        calls::local_name(tx.as_fd(), &mut own.0).map_err(failed("getsockname"))?;
-        let mac = own.mac().ok_or_else(|| PacketError::NotEthernet(interface.to_owned()))?;
+        let mut own = LinkName::EMPTY;
+        calls::local_name(tx.as_fd(), own.bytes()).map_err(failed("getsockname"))?;
+        let mac = own.ethernet().ok_or_else(|| PacketError::NotEthernet(interface.to_owned()))?;
         Ok(Self { interface: interface.to_owned(), mac, tx, outgoing: Outgoing::new(), ring, rx, missed: 0 })
     }
 
@@ -186,35 +187,6 @@ impl Outgoing {
     }
 }
 
-/// A `struct sockaddr_ll`: family, protocol, interface, type of hardware, type of packet, length of address, address.
-struct LinkName([u8; 20]);
-
-impl LinkName {
-    fn new(ethertype: u16, interface: u32) -> Self {
-        let mut name = Self([0; 20]);
-        let [f0, f1, p0, p1, i0, i1, i2, i3, ..] = &mut name.0;
-        [*f0, *f1] = family().to_ne_bytes();
-        [*p0, *p1] = ethertype.to_be_bytes();
-        [*i0, *i1, *i2, *i3] = interface.to_ne_bytes();
-        name
-    }
-
-    /// The MAC address, if the interface is of Ethernet.
-    const fn mac(&self) -> Option<[u8; 6]> {
-        let [_, _, _, _, _, _, _, _, h0, h1, _, length, m0, m1, m2, m3, m4, m5, ..] = self.0;
-        if u16::from_ne_bytes([h0, h1]) == libc::ARPHRD_ETHER && length == 6 {
-            Some([m0, m1, m2, m3, m4, m5])
-        } else {
-            None
-        }
-    }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the family is a small number")]
-const fn family() -> libc::sa_family_t {
-    libc::AF_PACKET as libc::sa_family_t
-}
-
 impl Filter {
     const fn ethertype(self) -> u16 {
         match self {
@@ -267,7 +239,7 @@ impl Filter {
 
 #[cfg(test)]
 mod tests {
-    use super::{Filter, LinkName, PacketError, PacketSocket};
+    use super::{Filter, PacketError, PacketSocket};
 
     #[test]
     fn an_interface_that_is_not_there_is_named() {
@@ -284,18 +256,5 @@ mod tests {
             // Without the privilege nothing more is found out.
             other => assert!(matches!(other, Err(PacketError::Permission)), "{other:?}"),
         }
-    }
-
-    #[test]
-    fn link_names_are_laid_out_as_the_kernel_reads_them() {
-        let name = LinkName::new(0x86dd, 7);
-        assert_eq!(name.0[..2], 17_u16.to_ne_bytes());
-        assert_eq!(name.0[2..4], [0x86, 0xdd]);
-        assert_eq!(name.0[4..8], 7_u32.to_ne_bytes());
-        assert_eq!(name.mac(), None);
-        let mut ethernet = name;
-        ethernet.0[8..10].copy_from_slice(&1_u16.to_ne_bytes());
-        ethernet.0[11..18].copy_from_slice(&[6, 2, 0, 0, 0, 0x77, 1]);
-        assert_eq!(ethernet.mac(), Some([2, 0, 0, 0, 0x77, 1]));
     }
 }

@@ -208,7 +208,8 @@ impl Span {
     /// Nanoseconds, rounded to nearest (half up).
     #[must_use]
     pub const fn as_nanos_rounded(self) -> i128 {
-        self.units.div_euclid(UNITS_PER_NS) + self.units.rem_euclid(UNITS_PER_NS) / (UNITS_PER_NS / 2)
+        // A unit is 2^-16 ns: shifting rounds down, and the last bit that goes tells whether the rest is half or more.
+        (self.units >> UNITS_PER_NS.ilog2()) + ((self.units >> (UNITS_PER_NS.ilog2() - 1)) & 1)
     }
 
     /// Seconds in floating point, for statistics and for people.

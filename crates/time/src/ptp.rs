@@ -50,9 +50,14 @@ impl PtpTimestamp {
     /// The ten bytes of a message, in network order.
     #[must_use]
     pub const fn to_be_bytes(self) -> [u8; 10] {
-        let [_, _, s0, s1, s2, s3, s4, s5] = self.seconds.to_be_bytes();
-        let [n0, n1, n2, n3] = self.nanoseconds.to_be_bytes();
-        [s0, s1, s2, s3, s4, s5, n0, n1, n2, n3]
+        // Eighty bits as two words, the way that a processor writes them.
+        let [_, _, low @ ..] = self.nanoseconds.to_be_bytes();
+        let head = (self.seconds << 16 | (self.nanoseconds >> 16) as u64).to_be_bytes();
+        let mut bytes = [0; 10];
+        let (first, last) = bytes.split_at_mut(8);
+        first.copy_from_slice(&head);
+        last.copy_from_slice(&low);
+        bytes
     }
 
     /// Whole seconds since the epoch, below 2^48.
@@ -79,9 +84,15 @@ impl PtpTimestamp {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "both are in range, as just checked"
+            reason = "all are in range, as just checked"
         )]
-        Ok(Self { seconds: (nanos / NANOS_PER_S) as u64, nanoseconds: (nanos % NANOS_PER_S) as u32 })
+        // Until the year 2554 the nanoseconds have 64 bits, and dividing those takes a multiplication.
+        let (seconds, nanoseconds) = if nanos <= u64::MAX as i128 {
+            (nanos as u64 / NANOS_PER_S as u64, (nanos as u64 % NANOS_PER_S as u64) as u32)
+        } else {
+            ((nanos / NANOS_PER_S) as u64, (nanos % NANOS_PER_S) as u32)
+        };
+        Ok(Self { seconds, nanoseconds })
     }
 
     /// The instant it tells, exactly.

@@ -23,9 +23,25 @@ pub enum Checksums {
 /// # Errors
 /// The first [`Fault`] in the order in which they are declared.
 pub fn check(frame: &[u8], headers: &Headers, checksums: Checksums) -> Result<(), Fault> {
-    if let Some(fault) = headers.fault {
-        return Err(fault);
+    match headers.fault {
+        Some(fault) => Err(fault),
+        None => sums(frame, headers, checksums),
     }
+}
+
+/// The same of a packet that may be to a group: [`Fault::DestinationGroup`] is none here.
+///
+/// # Errors
+/// The first [`Fault`] in the order in which they are declared.
+pub fn check_to_group(frame: &[u8], headers: &Headers, checksums: Checksums) -> Result<(), Fault> {
+    match headers.fault {
+        // It is found last, so that nothing else is wrong with the headers.
+        None | Some(Fault::DestinationGroup) => sums(frame, headers, checksums),
+        Some(fault) => Err(fault),
+    }
+}
+
+fn sums(frame: &[u8], headers: &Headers, checksums: Checksums) -> Result<(), Fault> {
     let frame = frame.get(..headers.payload().end).ok_or(Fault::TruncatedFrame)?;
     let (packet, datagram) = frame.split_at_checked(headers.transport.into()).ok_or(Fault::TruncatedFrame)?;
     let packet = packet.get(usize::from(headers.network)..).ok_or(Fault::TruncatedFrame)?;

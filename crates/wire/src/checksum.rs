@@ -1,6 +1,6 @@
 //! The Internet checksum (RFC 1071).
 
-use crate::eight;
+use crate::{eight, field, four};
 
 /// The Internet checksum of `data`: the complement of the ones' complement sum of its 16-bit big-endian words, a last odd
 /// byte padded with zero. It is 0 for data that contains its own right checksum.
@@ -41,38 +41,54 @@ impl Sum {
     /// Adds bytes that begin at an even place of what is summed up.
     #[inline(always)]
     pub(crate) fn add_bytes(self, data: &[u8]) -> Self {
-        // A plain NTP message goes in one step.
-        match data.split_first_chunk::<48>() {
-            Some((message, [])) => self.add_message(message),
-            _ if data.is_empty() => self,
-            _ => self.add_any(data),
+        // A plain NTP message goes in one step, and so do PTP's Delay_Req and Delay_Resp.
+        if let Ok(message) = data.try_into() {
+            self.add_message::<48>(message)
+        } else if let Ok(message) = data.try_into() {
+            self.add_message::<44>(message)
+        } else if let Ok(message) = data.try_into() {
+            self.add_message::<54>(message)
+        } else if data.is_empty() {
+            self
+        } else {
+            self.add_any(data)
         }
     }
 
-    /// Adds 48 bytes in one chain of additions, each of which takes in the carry of the one before.
+    /// Adds `N` bytes, an even number, in one chain of additions, each of which takes in the carry of the one before.
     #[inline(always)]
-    fn add_message(self, message: &[u8; 48]) -> Self {
-        let (sum, carry) = self.0.overflowing_add(eight(message, 0));
-        let (sum, carry) = sum.carrying_add(eight(message, 8), carry);
-        let (sum, carry) = sum.carrying_add(eight(message, 16), carry);
-        let (sum, carry) = sum.carrying_add(eight(message, 24), carry);
-        let (sum, carry) = sum.carrying_add(eight(message, 32), carry);
-        let (sum, carry) = sum.carrying_add(eight(message, 40), carry);
-        Self(sum).add_eight(carry as u64)
+    pub(crate) fn add_message<const N: usize>(self, message: &[u8; N]) -> Self {
+        const { assert!(N.is_multiple_of(2)) };
+        let (words, rest) = message.as_chunks::<8>();
+        let (mut sum, mut carry) = (self.0, false);
+        for word in words {
+            (sum, carry) = sum.carrying_add(eight(word, 0), carry);
+        }
+        let (halves, rest) = rest.as_chunks::<4>();
+        let (fields, _) = rest.as_chunks::<2>();
+        let sum = Self(sum).add_eight(carry as u64);
+        let sum = halves.iter().fold(sum, |sum, half| sum.add_four(four(half, 0)));
+        fields.iter().fold(sum, |sum, bytes| sum.add_field(field(bytes, 0)))
     }
 
     /// Adds bytes of any length.
     #[inline(never)]
     fn add_any(mut self, data: &[u8]) -> Self {
-        let (words, rest) = data.as_chunks::<8>();
-        for word in words {
-            self = self.add_eight(eight(word, 0));
+        let (blocks, mut rest) = data.as_chunks::<16>();
+        for block in blocks {
+            self = self.add_message(block);
         }
-        let (fields, rest) = rest.as_chunks::<2>();
-        for field in fields {
-            self = self.add_field(u16::from_be_bytes(*field));
+        if let Some((word, after)) = rest.split_first_chunk::<8>() {
+            (self, rest) = (self.add_eight(eight(word, 0)), after);
+        }
+        if let Some((half, after)) = rest.split_first_chunk::<4>() {
+            (self, rest) = (self.add_four(four(half, 0)), after);
         }
         match rest {
+            [first, second, last] => {
+                self.add_field(u16::from_be_bytes([*first, *second])).add_field(u16::from_be_bytes([*last, 0]))
+            }
+            [first, second] => self.add_field(u16::from_be_bytes([*first, *second])),
             [last, ..] => self.add_field(u16::from_be_bytes([*last, 0])),
             [] => self,
         }

@@ -2,7 +2,8 @@
 //!
 //! A worker calls three functions per frame: [`classify`] finds the ports, [`check()`] says why a packet to our ports must be
 //! dropped, [`turn_around`] makes the received frame that of its reply. [`Plain`] does all three for the packets that nearly
-//! all are, several times as fast. [`build`] writes frames from nothing.
+//! all are, several times as fast. [`build`] writes frames from nothing; an [`Envelope`] holds headers that are written once and
+//! put before many payloads. [`ethernet()`] reads no further than the link layer, for what is carried by it alone.
 //!
 //! Nothing here allocates, and nothing panics, whatever the bytes: an offset that does not fit is an outcome.
 //! Sources: IEEE 802.3 and 802.1Q, RFC 791, RFC 8200, RFC 768, RFC 1071.
@@ -11,14 +12,18 @@
 pub mod build;
 mod check;
 mod checksum;
+mod envelope;
+mod ethernet;
 mod fault;
 mod headers;
 mod plain;
 mod reply;
 mod walk;
 
-pub use check::{Checksums, check};
+pub use check::{Checksums, check, check_to_group};
 pub use checksum::checksum;
+pub use envelope::{Envelope, MULTICAST_HOP_LIMIT, group_mac};
+pub use ethernet::{EthernetHeader, ethernet};
 pub use fault::Fault;
 pub use headers::{Headers, LinkDestination, MAX_EXTENSION_HEADERS, MAX_TAGS};
 pub use plain::{Ipv4, Ipv6, Network, Plain};
@@ -29,6 +34,8 @@ pub use walk::classify;
 pub const ETHERTYPE_IPV4: u16 = 0x0800;
 /// EtherType of IPv6 (RFC 2464).
 pub const ETHERTYPE_IPV6: u16 = 0x86dd;
+/// EtherType of PTP (IEEE 1588-2019 Annex E.2).
+pub const ETHERTYPE_PTP: u16 = 0x88f7;
 /// EtherType of a customer VLAN tag (IEEE 802.1Q-2022 9.4).
 pub const ETHERTYPE_VLAN: u16 = 0x8100;
 /// EtherType of a service VLAN tag (IEEE 802.1Q-2022 9.4).

@@ -1,4 +1,4 @@
-//! The packets that nearly all are: untagged, from one host to one host, no options, no fragments, the usual length.
+//! The packets that nearly all are: untagged, from one host, no options, no fragments, the usual length.
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 
@@ -38,7 +38,20 @@ impl<'a, N: Network> Plain<'a, N> {
     #[inline(always)]
     #[must_use]
     pub fn with_payload(frame: &'a mut [u8], payload_len: usize) -> Option<Self> {
-        if !N::is_plain(frame, u16::try_from(UDP_HEADER + payload_len).ok()?) {
+        Self::between(frame, payload_len, SOURCE_GROUP_BIT | DESTINATION_GROUP_BIT)
+    }
+
+    /// The same for packets that may be to a group's MAC address too, as [`crate::check_to_group`] has it.
+    #[inline(always)]
+    #[must_use]
+    pub fn to_group_with_payload(frame: &'a mut [u8], payload_len: usize) -> Option<Self> {
+        Self::between(frame, payload_len, SOURCE_GROUP_BIT)
+    }
+
+    /// The packet if its MAC addresses have none of these bits.
+    #[inline(always)]
+    fn between(frame: &'a mut [u8], payload_len: usize, group_bits: u64) -> Option<Self> {
+        if !N::is_plain(frame, u16::try_from(UDP_HEADER + payload_len).ok()?, group_bits) {
             return None;
         }
         let (link, rest) = frame.split_first_chunk_mut()?;
@@ -52,6 +65,14 @@ impl<'a, N: Network> Plain<'a, N> {
     #[must_use]
     pub fn addresses(&self) -> (N::Address, N::Address) {
         N::addresses(self.packet)
+    }
+
+    /// The sender's MAC address.
+    #[inline(always)]
+    #[must_use]
+    pub const fn source_mac(&self) -> [u8; 6] {
+        let [_, _, _, _, _, _, a, b, c, d, e, f, _, _] = *self.link;
+        [a, b, c, d, e, f]
     }
 
     /// To which port.
@@ -92,11 +113,18 @@ impl<'a, N: Network> Plain<'a, N> {
 }
 
 /// What UDP is carried over: [`Ipv4`] or [`Ipv6`]. Its `Address` is an [`Ipv4Addr`] or an [`Ipv6Addr`].
-pub trait Network: sealed::Layout {}
+pub trait Network: sealed::Layout {
+    /// Where the UDP payload begins in the frame of a plain packet.
+    const PAYLOAD: usize;
+}
 
-impl Network for Ipv4 {}
+impl Network for Ipv4 {
+    const PAYLOAD: usize = UDP_OVER_IPV4 + UDP_HEADER;
+}
 
-impl Network for Ipv6 {}
+impl Network for Ipv6 {
+    const PAYLOAD: usize = UDP_OVER_IPV6 + UDP_HEADER;
+}
 
 /// IPv4 (RFC 791).
 #[derive(Debug)]
@@ -122,8 +150,9 @@ mod sealed {
         /// What the datagram says of its length, if the frame reaches so far.
         fn udp_length(frame: &[u8]) -> Option<u16>;
 
-        /// Whether all headers of `frame` are plain ones before a datagram of this length.
-        fn is_plain(frame: &[u8], udp_length: u16) -> bool;
+        /// Whether all headers of `frame` are plain ones before a datagram of this length, and its MAC addresses have none of
+        /// these bits.
+        fn is_plain(frame: &[u8], udp_length: u16, group_bits: u64) -> bool;
 
         fn split(packet: &mut [u8]) -> Option<(&mut Self::Header, &mut [u8])>;
 
@@ -151,7 +180,7 @@ impl sealed::Layout for Ipv4 {
     }
 
     #[inline(always)]
-    fn is_plain(frame: &[u8], udp_length: u16) -> bool {
+    fn is_plain(frame: &[u8], udp_length: u16, group_bits: u64) -> bool {
         let Some(header) = frame.first_chunk::<{ UDP_OVER_IPV4 + UDP_HEADER }>() else { return false };
         let Ok(total_length) = u16::try_from(IPV4_HEADER + usize::from(udp_length)) else { return false };
         let [high, low] = total_length.to_be_bytes();
@@ -159,7 +188,7 @@ impl sealed::Layout for Ipv4 {
         eight(header, 12) & eight_bytes([0xff, 0xff, 0xff, 0, 0xff, 0xff, 0, 0])
             == eight_bytes([0x08, 0x00, 0x45, 0, high, low, 0, 0])
             && four(header, 20) & four_bytes([0x3f, 0xff, 0, 0xff]) == four_bytes([0, 0, 0, PROTOCOL_UDP])
-            && is_between_stations(header)
+            && eight(header, 0) & group_bits == 0
             && field(header, UDP_OVER_IPV4 + 4) == udp_length
             && field(header, UDP_OVER_IPV4) != 0
             && matches!(header[26], 1..=223)
@@ -198,13 +227,13 @@ impl sealed::Layout for Ipv6 {
     }
 
     #[inline(always)]
-    fn is_plain(frame: &[u8], udp_length: u16) -> bool {
+    fn is_plain(frame: &[u8], udp_length: u16, group_bits: u64) -> bool {
         let Some(header) = frame.first_chunk::<{ UDP_OVER_IPV6 + UDP_HEADER }>() else { return false };
         let [high, low] = udp_length.to_be_bytes();
         // EtherType, version, payload length; UDP.
         eight(header, 12) & eight_bytes([0xff, 0xff, 0xf0, 0, 0, 0, 0xff, 0xff]) == eight_bytes([0x86, 0xdd, 0x60, 0, 0, 0, high, low])
             && header[20] == PROTOCOL_UDP
-            && is_between_stations(header)
+            && eight(header, 0) & group_bits == 0
             && field(header, UDP_OVER_IPV6 + 4) == udp_length
             && field(header, UDP_OVER_IPV6) != 0
             // Neither ::/8, where the special addresses are, nor multicast.
@@ -251,9 +280,7 @@ const fn four_bytes(bytes: [u8; 4]) -> u32 {
     u32::from_ne_bytes(bytes)
 }
 
-/// Whether neither MAC address is a group's.
-#[inline(always)]
-const fn is_between_stations<const N: usize>(header: &[u8; N]) -> bool {
-    const GROUP_BITS: u64 = u64::from_ne_bytes([1, 0, 0, 0, 0, 0, 1, 0]);
-    eight(header, 0) & GROUP_BITS == 0
-}
+/// The bit of the first eight bytes of a frame that says that its destination is a group of stations.
+const DESTINATION_GROUP_BIT: u64 = eight_bytes([1, 0, 0, 0, 0, 0, 0, 0]);
+/// The bit there that says so of its source.
+const SOURCE_GROUP_BIT: u64 = eight_bytes([0, 0, 0, 0, 0, 0, 1, 0]);

@@ -21,16 +21,8 @@ const FRAGMENT_OFFSET: u16 = 0x1fff;
 /// headers, and what is too short to tell.
 #[must_use]
 pub fn classify(frame: &[u8]) -> Option<Headers> {
-    let header: &[u8; ETHERNET_HEADER] = frame.first_chunk()?;
-    let mut link = Link::untagged(header);
-    let mut ethertype = field(header, ETHERTYPE_AT);
-    while ethertype == ETHERTYPE_VLAN || ethertype == ETHERTYPE_SERVICE_VLAN {
-        // A tag's EtherType stands before its VID: what is left of a tag ends with the EtherType of what follows.
-        let tag: &[u8; TAG] = frame.get(link.end..)?.first_chunk()?;
-        link = link.tagged(ethertype, field(tag, 0))?;
-        ethertype = field(tag, 2);
-    }
-    let network = match ethertype {
+    let link = Link::of(frame)?;
+    let network = match link.ethertype {
         ETHERTYPE_IPV4 => ipv4(frame, link.end)?,
         ETHERTYPE_IPV6 => ipv6(frame, link.end)?,
         _ => return None,
@@ -39,17 +31,30 @@ pub fn classify(frame: &[u8]) -> Option<Headers> {
 }
 
 /// What the link layer says.
-struct Link {
-    vlan: Option<u16>,
+pub(crate) struct Link {
+    pub(crate) vlan: Option<u16>,
     tags: u8,
-    destination: LinkDestination,
-    source_is_group: bool,
-    fault: Option<Fault>,
-    /// Where the network layer begins.
-    end: usize,
+    pub(crate) destination: LinkDestination,
+    pub(crate) source_is_group: bool,
+    pub(crate) fault: Option<Fault>,
+    /// What it carries.
+    pub(crate) ethertype: u16,
+    /// Where that begins.
+    pub(crate) end: usize,
 }
 
 impl Link {
+    /// Of a frame, from its Ethernet header on. `None` if it is too short or has too many tags.
+    pub(crate) fn of(frame: &[u8]) -> Option<Self> {
+        let mut link = Self::untagged(frame.first_chunk()?);
+        while link.ethertype == ETHERTYPE_VLAN || link.ethertype == ETHERTYPE_SERVICE_VLAN {
+            // A tag's EtherType stands before its VID: what is left of a tag ends with the EtherType of what follows.
+            let tag: &[u8; TAG] = frame.get(link.end..)?.first_chunk()?;
+            link = link.tagged(field(tag, 0), field(tag, 2))?;
+        }
+        Some(link)
+    }
+
     fn untagged(header: &[u8; ETHERNET_HEADER]) -> Self {
         let destination = match header {
             [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, ..] => LinkDestination::Broadcast,
@@ -62,21 +67,23 @@ impl Link {
             destination,
             source_is_group: header[6] & 1 != 0,
             fault: None,
+            ethertype: field(header, ETHERTYPE_AT),
             end: ETHERNET_HEADER,
         }
     }
 
-    /// With one more tag. `None` if there are too many.
-    fn tagged(self, ethertype: u16, control: u16) -> Option<Self> {
+    /// With the tag that its EtherType has announced, before what is of type `ethertype`. `None` if there are too many.
+    fn tagged(self, control: u16, ethertype: u16) -> Option<Self> {
         if self.tags == MAX_TAGS {
             return None;
         }
         let vid = control & 0x0fff;
-        let stacked = self.tags > 0 || ethertype == ETHERTYPE_SERVICE_VLAN;
+        let stacked = self.tags > 0 || self.ethertype == ETHERTYPE_SERVICE_VLAN;
         Some(Self {
             vlan: if self.tags == 0 { (vid != 0).then_some(vid) } else { self.vlan },
             tags: self.tags + 1,
             fault: if stacked { Some(Fault::StackedVlan) } else { self.fault },
+            ethertype,
             end: self.end + TAG,
             ..self
         })

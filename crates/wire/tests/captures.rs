@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sidereal_wire::{Checksums, Fault, LinkDestination, check, classify, turn_around};
 
 #[path = "../../../tests/src/pcap.rs"]
-#[expect(unreachable_pub, reason = "public in the crate that this module belongs to")]
+#[expect(unreachable_pub, dead_code, reason = "public, and used, in the crate that this module belongs to")]
 mod pcap;
 
 fn captures(prefix: &str) -> Vec<PathBuf> {

@@ -6,7 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sidereal_wire::build::UdpFrame;
-use sidereal_wire::{Checksums, Fault, Headers, Ipv4, Ipv6, Network, Plain, check, checksum, classify, turn_around};
+use sidereal_wire::{
+    Checksums, Envelope, Fault, Headers, Ipv4, Ipv6, LinkDestination, Network, Plain, check, check_to_group, checksum,
+    classify, ethernet, turn_around,
+};
 
 /// The sum of RFC 1071 by its definition: 16-bit words in a number that cannot overflow, carries folded at the end.
 fn slow_sum(data: &[u8]) -> u16 {
@@ -290,5 +293,116 @@ fn the_usual_packet_is_plain() {
             assert_eq!((is_ipv4, is_ipv6), (addresses.source.is_ipv4(), addresses.source.is_ipv6()));
         }
         assert!(!plain_agrees::<Ipv4>(&buffer[..length], Some(47)).expect("agreement"));
+    }
+}
+
+proptest! {
+    /// What an envelope makes is what the builder of whole frames makes, but for the hop limit, wherever the payload lay.
+    #[test]
+    fn an_envelope_makes_the_frame_that_is_built(
+        (addresses, payload, built) in built(), lies_at in 0..200_usize, hop_limit: u8, redirected: bool,
+    ) {
+        let link = (addresses.source_mac, addresses.destination_mac);
+        let envelope = if redirected {
+            let sender = Envelope::udp((link.0, [0; 6]), None, addresses.source, addresses.destination, hop_limit);
+            let other = SocketAddr::new(addresses.source.ip(), addresses.destination.port());
+            let from_itself = Envelope::udp((link.0, [0; 6]), None, addresses.source, other, hop_limit);
+            let (sender, from_itself) = (sender.expect("one family"), from_itself.expect("one family"));
+            prop_assert_eq!(
+                sender.redirected(link.1, addresses.destination.ip()),
+                from_itself.clone().redirected(link.1, addresses.destination.ip())
+            );
+            from_itself.redirected(link.1, addresses.destination.ip())
+        } else {
+            Envelope::udp(link, None, addresses.source, addresses.destination, hop_limit)
+        };
+        let envelope = envelope.expect("one family");
+        let mut buffer = vec![0x5a; 600];
+        buffer[lies_at..lies_at + payload.len()].copy_from_slice(&payload);
+        let length = envelope.wrap(&mut buffer, lies_at..lies_at + payload.len());
+        let frame = &buffer[..length];
+        prop_assert!(is_right(frame));
+        let (mut ours, mut expected) = (frame.to_vec(), built);
+        if ours[12..14] == [0x08, 0x00] {
+            for frame in [&mut ours, &mut expected] {
+                frame[22] = 0;
+                frame[24..26].fill(0);
+            }
+        } else {
+            (ours[21], expected[21]) = (0, 0);
+        }
+        prop_assert_eq!(ours, expected);
+    }
+
+    #[test]
+    fn an_envelope_carries_its_tag(
+        (addresses, payload, built) in built(), vlan in 0..4096_u16,
+    ) {
+        let link = (addresses.source_mac, addresses.destination_mac);
+        let envelope = Envelope::udp(link, Some(vlan), addresses.source, addresses.destination, 64).expect("one family");
+        let mut buffer = vec![0; 400];
+        let start = envelope.header_len();
+        buffer[start..start + payload.len()].copy_from_slice(&payload);
+        let length = envelope.wrap(&mut buffer, start..start + payload.len());
+        let mut tagged = built;
+        let [high, low] = vlan.to_be_bytes();
+        tagged.splice(12..12, [0x81, 0x00, high, low]);
+        prop_assert_eq!(&buffer[..length], &tagged[..]);
+        let carried = ethernet(&tagged).expect("an Ethernet header");
+        prop_assert_eq!((carried.vlan, carried.payload), ((vlan != 0).then_some(vlan), 18));
+    }
+
+    #[test]
+    fn an_envelope_writes_nothing_that_does_not_fit(room in 0..200_usize, from in 0..200_usize, len in 0..200_usize) {
+        let ends = (SocketAddr::from(([10, 0, 0, 1], 319)), SocketAddr::from(([10, 0, 0, 2], 319)));
+        for envelope in [
+            Envelope::ethernet([2; 6], [4; 6], None, 0x88f7),
+            Envelope::ethernet([2; 6], [4; 6], Some(7), 0x88f7),
+            Envelope::udp(([2; 6], [4; 6]), None, ends.0, ends.1, 1).expect("one family"),
+        ] {
+            let mut buffer = vec![7; room];
+            let fits = from + len <= room && envelope.header_len() + len <= room;
+            let expected = if fits { envelope.header_len() + len } else { 0 };
+            prop_assert_eq!(envelope.wrap(&mut buffer, from..from + len), expected);
+            if !fits {
+                prop_assert_eq!(buffer, vec![7; room]);
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_group_is_forgiven(frame in damaged()) {
+        if let Some(headers) = classify(&frame) {
+            for checksums in [Checksums::Verify, Checksums::AlreadyGood, Checksums::AlreadyBad] {
+                let (strict, forgiving) = (check(&frame, &headers, checksums), check_to_group(&frame, &headers, checksums));
+                if strict == Err(Fault::DestinationGroup) {
+                    prop_assert_ne!(forgiving, strict);
+                } else {
+                    prop_assert_eq!(forgiving, strict);
+                }
+            }
+            let (mut copy, len) = (frame.clone(), headers.payload().len());
+            let plain = Plain::<Ipv4>::to_group_with_payload(&mut copy, len).map(|packet| packet.check(Checksums::Verify));
+            let mut copy = frame.clone();
+            let plain = plain.or_else(|| {
+                Plain::<Ipv6>::to_group_with_payload(&mut copy, len).map(|packet| packet.check(Checksums::Verify))
+            });
+            if let Some(plain) = plain {
+                prop_assert_eq!(plain, check_to_group(&frame, &headers, Checksums::Verify));
+            }
+        }
+    }
+
+    #[test]
+    fn the_link_layer_is_read_of_any_frame(frame in prop_oneof![damaged(), vec(any::<u8>(), 0..80)]) {
+        let Some(header) = ethernet(&frame) else { return Ok(()) };
+        prop_assert!(header.payload <= frame.len());
+        prop_assert_eq!(&frame[..6], &header.destination[..]);
+        prop_assert_eq!(&frame[6..12], &header.source[..]);
+        prop_assert_eq!(header.link_destination == LinkDestination::Unicast, header.destination[0] & 1 == 0);
+        prop_assert_eq!(&frame[header.payload - 2..header.payload], &header.ethertype.to_be_bytes()[..]);
+        if header.source[0] & 1 != 0 {
+            prop_assert!(matches!(header.fault, Some(Fault::SourceGroup | Fault::StackedVlan)));
+        }
     }
 }

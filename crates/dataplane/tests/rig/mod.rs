@@ -3,11 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "the rig is part of tests")]
 
 use sidereal_cpu::LocalCounter;
-use sidereal_dataplane::{FrameReceiver, FrameSender, Judge, Parts, ResidenceReader, Service, Worker, WorkerCounters};
-use sidereal_dataplane::{WorkerLink, residence};
+use sidereal_dataplane::{
+    EnginePtp, FrameReceiver, FrameSender, Framing, Judge, Parts, PtpService, ResidenceReader, Service, Worker,
+    WorkerCounters, WorkerLink, ptp_link, residence,
+};
 use sidereal_engine::{SNAPSHOT_WORDS, SmearKind, SmearedClocks, Snapshot};
 use sidereal_nic_sim::{SimControl, SimOptions, SimPort, SimRx, SimTx, link};
 use sidereal_ntp::{KeyTable, Policy, Server, ServerLimits, Stratum, SystemVariables};
+use sidereal_ptp::{ClockIdentity, PortIdentity, PortKey, Responders, Transport};
 use sidereal_publish::{SeqlockWriter, TableWriter, seqlock, table};
 use sidereal_time::{ClockModel, Counter, Instant, NtpClock, NtpShort, Rate, Span, Ticks};
 use sidereal_wire::build::UdpFrame;
@@ -18,6 +21,10 @@ use std::sync::Arc;
 pub(crate) const SERVER: &str = "10.77.0.1";
 /// The server's IPv6 address.
 pub(crate) const SERVER6: &str = "fd77::1";
+/// Its MAC address.
+pub(crate) const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+/// The clockIdentity of its PTP instances.
+pub(crate) const SERVER_CLOCK: ClockIdentity = ClockIdentity::from_mac(SERVER_MAC);
 /// Keys 1 (MD5) and 4 (AES-128-CMAC).
 pub(crate) const KEYS: &str =
     "1 MD5 HEX:0102030405060708090A0B0C0D0E0F10\n4 AES128 HEX:404142434445464748494A4B4C4D4E4F\n";
@@ -33,22 +40,36 @@ pub(crate) struct Rig {
     pub(crate) policy: TableWriter<Policy>,
     pub(crate) for_kernel: FrameReceiver,
     pub(crate) of_kernel: FrameSender,
+    pub(crate) responders: TableWriter<Responders>,
+    pub(crate) engine: EnginePtp,
 }
 
 impl Rig {
     /// A worker that serves as stratum 1 on a NIC of this kind.
     pub(crate) fn new(options: &SimOptions) -> Self {
-        Self::smearing(options, None)
+        Self::with(options, None, Vec::new())
     }
 
     /// The same, on a port that smears leap seconds so.
     pub(crate) fn smearing(options: &SimOptions, smear: Option<SmearKind>) -> Self {
+        Self::with(options, smear, Vec::new())
+    }
+
+    /// The same, on a port that carries PTP.
+    pub(crate) fn carrying(options: &SimOptions, ptp: Vec<PtpService>) -> Self {
+        Self::with(options, None, ptp)
+    }
+
+    fn with(options: &SimOptions, smear: Option<SmearKind>, ptp: Vec<PtpService>) -> Self {
         let (client, port, control) = link(options);
         let (snapshot, snapshot_reader) = seqlock(snapshot_at(LocalCounter::MonotonicRaw.now()));
         let (policy, policy_reader) = table(policy());
         let counters = Arc::new(WorkerCounters::new());
         let (residence, residence_reader) = residence();
         let (link, for_kernel, of_kernel) = WorkerLink::new();
+        let (responders, _) = table(Responders::default());
+        let (mut workers_ptp, engine) = ptp_link(&ptp, &responders, 1);
+        let worker_ptp = workers_ptp.pop().filter(|_| !ptp.is_empty());
         let worker = Worker::new(Parts {
             rx: port.rx,
             tx: port.tx,
@@ -59,8 +80,22 @@ impl Rig {
             counters: Arc::clone(&counters),
             residence,
             link: Some(link),
+            ptp: worker_ptp,
         });
-        Self { worker, client, control, counters, residence: residence_reader, snapshot, policy, for_kernel, of_kernel }
+        let residence = residence_reader;
+        Self {
+            worker,
+            client,
+            control,
+            counters,
+            residence,
+            snapshot,
+            policy,
+            for_kernel,
+            of_kernel,
+            responders,
+            engine,
+        }
     }
 
     /// Sends `frame`, lets the worker turn once, and returns what comes back.
@@ -79,10 +114,25 @@ impl Rig {
 }
 
 /// A judge that serves port 123 of the two addresses, untagged and on VLAN 5.
-pub(crate) fn judge(smear: Option<SmearKind>) -> Judge {
+fn judge(smear: Option<SmearKind>) -> Judge {
     let addresses = vec![SERVER.parse().unwrap(), SERVER6.parse().unwrap()];
     let limits = ServerLimits { interleaved_clients: 4096, rate_limit_prefixes: 1024, secret: [7, 11] };
     Judge::new(Service { addresses, ntp_port: 123, vlans: vec![5], smear }, Server::new(&limits))
+}
+
+/// The PTP Port `key` of the server in `domain`, over `transport`.
+pub(crate) fn ptp_port(key: u16, domain: u8, transport: Transport, vlan: Option<u16>) -> PtpService {
+    let address = match transport {
+        Transport::UdpIpv4 => Some(SERVER.parse().unwrap()),
+        Transport::UdpIpv6 => Some(SERVER6.parse().unwrap()),
+        Transport::Ethernet => None,
+    };
+    PtpService {
+        key: PortKey(key),
+        domain,
+        identity: PortIdentity { clock: SERVER_CLOCK, number: 1 },
+        framing: Framing::new(transport, SERVER_MAC, address, vlan).unwrap(),
+    }
 }
 
 /// Everything allowed, two keys, interleaved mode on.
