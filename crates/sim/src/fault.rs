@@ -35,6 +35,12 @@ pub enum FaultKind {
         /// Which host.
         host: usize,
     },
+    /// A reference that leads by PTP has lost what its time comes from: it stays right, and says that it holds over, out of
+    /// specification.
+    Degraded {
+        /// Which host.
+        host: usize,
+    },
     /// Nothing comes from a host, and nothing reaches it.
     Down {
         /// Which host.
@@ -100,6 +106,7 @@ impl FaultKind {
             Self::LieStep { host, .. }
             | Self::LieRamp { host, .. }
             | Self::Unsynchronised { host }
+            | Self::Degraded { host }
             | Self::Down { host }
             | Self::CounterJump { host, .. }
             | Self::Suspend { host }

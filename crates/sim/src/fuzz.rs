@@ -4,6 +4,8 @@
 //! - The bound contains the truth, except for a while after something that nobody can know at once: see [`excused`].
 //! - When everything has been in order for long enough, every host is synchronised again.
 
+mod ptp;
+
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt};
 use sidereal_time::Span;
@@ -17,7 +19,7 @@ use crate::scenario::document::{
     LinkTable, NicTable, OscillatorPreset, OscillatorTable, SourceMode, SourceTable, SwitchKind, SwitchTable,
 };
 use crate::scenario::values::{Length, Probability};
-use crate::scenario::{HostKind, Scenario, ScenarioError};
+use crate::scenario::{EngineOptions, HostKind, Scenario, ScenarioError};
 
 /// How long a run lasts, in seconds.
 const DURATION_S: i64 = 7200;
@@ -41,7 +43,7 @@ pub fn draw(seed: u64) -> Document {
     let mut random = stream(seed, "fuzz");
     // All or none: a liar who alone is authenticated is believed, as it should be.
     let authenticated = random.random::<f64>() < 0.3;
-    Draw { random, authenticated, liars: Vec::new() }.document()
+    Draw { random, ptp: stream(seed, "fuzz/ptp"), authenticated, liars: Vec::new() }.document()
 }
 
 /// The scenario `seed` as text.
@@ -110,11 +112,15 @@ fn deceives(scenario: &Scenario, fault: &Fault) -> bool {
         // A clock that runs away is believed until it is further off than its path explains.
         FaultKind::LieRamp { .. } | FaultKind::CounterJump { .. } | FaultKind::Suspend { .. } => true,
         // With fewer than three sources no majority contradicts it.
-        FaultKind::LieStep { host, .. } => engines
-            .any(|options| options.config.sources.len() < 3 && options.names.iter().any(|(_, asked)| *asked == host)),
+        FaultKind::LieStep { host, .. } => {
+            let by_ptp = scenario.hosts.get(host).is_some_and(|host| !host.ptp.is_empty());
+            let asks = |options: &EngineOptions| options.names.iter().any(|(_, asked)| *asked == host);
+            engines.any(|options| options.config.sources.len() < 3 && (by_ptp || asks(options)))
+        }
         // Half the round trip covers any asymmetry; a declared limit does not.
         FaultKind::Asymmetry { .. } => engines.any(|options| options.asymmetry_limit > Span::ZERO),
         FaultKind::Unsynchronised { .. }
+        | FaultKind::Degraded { .. }
         | FaultKind::Down { .. }
         | FaultKind::LinkDown { .. }
         | FaultKind::Delay { .. }
@@ -127,6 +133,8 @@ fn deceives(scenario: &Scenario, fault: &Fault) -> bool {
 /// Draws the parts of a scenario.
 struct Draw {
     random: Stream,
+    /// What is drawn of PTP, so that it changes nothing else.
+    ptp: Stream,
     /// Whether all messages are.
     authenticated: bool,
     /// References that may lie: a minority.
@@ -167,6 +175,7 @@ impl Draw {
             fault: Vec::new(),
             limit: Vec::new(),
         };
+        ptp::speak(&mut document, &self.liars, &mut self.ptp);
         for _ in 0..self.below(4) {
             let fault = self.fault(&document);
             document.fault.push(fault);
@@ -203,6 +212,7 @@ impl Draw {
             granularity: Length(Span::from_nanos(i128::from(self.random.random_range(0..1000)))),
             jitter: None,
             one_latch: self.happens(0.5),
+            one_step: self.ptp.random(),
             lost: Probability(if self.happens(0.5) { 0.05 } else { 0.0 }),
             report_delay: Length(Span::from_nanos(i128::from(self.random.random_range(0..1_000_000)))),
             software_jitter: Some(self.exponential(1_000, 50_000)),

@@ -1,13 +1,17 @@
 //! Hosts: what they do when something happens, and what they want to happen.
 
 mod engine;
+mod grandmaster;
+mod ptp;
 mod reference;
 mod responder;
 
 pub(crate) use engine::EngineHost;
+pub(crate) use grandmaster::Health;
 pub(crate) use reference::ReferenceHost;
 
 use sidereal_engine::{PacketId, SourceId};
+use sidereal_ptp::PortKey;
 use sidereal_time::{Arrived, Instant, NtpTimestamp, Tai, TxToken};
 
 use crate::packet::Packet;
@@ -29,8 +33,10 @@ pub(crate) enum Input {
     Arrival(Packet),
     /// A timer that it asked for has run out.
     Timer,
-    /// The stamp of a packet of the engine is known.
-    Transmitted(PacketId, Arrived),
+    /// What became of the stamp of a packet of the engine is known.
+    Transmitted(PacketId, Option<Arrived>),
+    /// What became of the stamp of a grandmaster's message is known.
+    Left(PortKey, u32, Option<Arrived>),
     /// The stamp of a reply is known.
     Replied(TxToken, NtpTimestamp),
     /// A name was looked up.

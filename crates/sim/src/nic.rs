@@ -16,6 +16,8 @@ pub struct NicOptions {
     pub jitter: Jitter,
     /// Whether there is one place for the stamps of packets that leave: until it has been read, no other is taken.
     pub one_latch: bool,
+    /// Whether it writes the time into a Sync as that leaves, so that no Follow_Up is needed.
+    pub one_step: bool,
     /// The probability that a stamp gets lost.
     pub lost: f64,
     /// How long after a packet has left its stamp is known.
@@ -119,6 +121,11 @@ impl Nic {
         }
         self.latched_until = known;
         Departure { left: self.hardware(at, counter), known }
+    }
+
+    /// The stamp that it writes by itself into a packet that truly leaves `at`: nobody has to fetch it.
+    pub fn write(&mut self, at: Instant<Tai>, counter: &mut HostCounter) -> Ticks {
+        self.hardware(at, counter).ticks
     }
 
     fn hardware(&mut self, at: Instant<Tai>, counter: &mut HostCounter) -> Arrived {

@@ -5,21 +5,61 @@ use std::collections::BTreeMap;
 
 use arrayvec::ArrayVec;
 use sidereal_ntp::MAX_MESSAGE_LEN;
+use sidereal_ptp::Transport;
 use sidereal_time::Span;
 
 use crate::link::Direction;
 use crate::scenario::{BROADCAST, Scenario, address, host_at};
-use crate::switch::Switch;
+use crate::switch::{Switch, tell_residence};
 
-/// A UDP datagram on its way.
+/// What is on its way.
 #[derive(Debug, Clone)]
-pub(crate) struct Packet {
+pub(crate) enum Packet {
+    Ntp(Datagram),
+    Ptp(PtpPacket),
+}
+
+/// A UDP datagram with an NTP message.
+#[derive(Debug, Clone)]
+pub(crate) struct Datagram {
     pub(crate) from: SocketAddr,
     pub(crate) to: SocketAddr,
     pub(crate) payload: ArrayVec<u8, MAX_MESSAGE_LEN>,
     /// How long it stayed in transparent switches, as they told it: the receiver takes it off its stamp.
     pub(crate) correction: Span,
 }
+
+/// A frame with a PTP message.
+#[derive(Debug, Clone)]
+pub(crate) struct PtpPacket {
+    pub(crate) from: usize,
+    /// To one host, or to all that there are links to.
+    pub(crate) to: Option<usize>,
+    pub(crate) transport: Transport,
+    pub(crate) message: Box<[u8]>,
+}
+
+impl Packet {
+    /// The host that it is for; `None` where it is for all.
+    fn receiver(&self) -> Result<Option<usize>, Astray> {
+        match self {
+            Self::Ntp(datagram) if datagram.to.ip() == BROADCAST => Ok(None),
+            Self::Ntp(datagram) => host_at(datagram.to.ip()).map(Some).ok_or(Astray),
+            Self::Ptp(packet) => Ok(packet.to),
+        }
+    }
+
+    /// A transparent switch tells that it stayed there for `residence`.
+    fn stayed(&mut self, residence: Span) {
+        match self {
+            Self::Ntp(datagram) => datagram.correction += residence,
+            Self::Ptp(packet) => tell_residence(&mut packet.message, residence),
+        }
+    }
+}
+
+/// Nobody has that address.
+struct Astray;
 
 /// All links of a run.
 #[derive(Debug)]
@@ -66,22 +106,21 @@ impl Network {
 
     /// Sends `packet` of `host`: what arrives, where and when. A packet to an address without a link is lost.
     pub(crate) fn send(&mut self, host: usize, packet: &Packet) -> Vec<Passage> {
-        let receivers: Vec<usize> = if packet.to.ip() == BROADCAST {
-            self.ways.range((host, 0)..=(host, usize::MAX)).map(|((_, to), _)| *to).collect()
-        } else {
-            host_at(packet.to.ip()).into_iter().collect()
+        let receivers: Vec<usize> = match packet.receiver() {
+            Ok(Some(one)) => vec![one],
+            Ok(None) => self.ways.range((host, 0)..=(host, usize::MAX)).map(|((_, to), _)| *to).collect(),
+            Err(Astray) => Vec::new(),
         };
         let mut arriving = Vec::new();
         for receiver in receivers {
             let Some(way) = self.ways.get_mut(&(host, receiver)) else { continue };
             for passage in way.direction.pass() {
-                let (mut after, mut correction) = (passage, packet.correction);
+                let (mut after, mut packet) = (passage, packet.clone());
                 for switch in &way.through {
                     let (stay, told) = self.switches.get_mut(*switch).map_or_else(Default::default, Switch::pass);
                     after += stay;
-                    correction += told;
+                    packet.stayed(told);
                 }
-                let packet = Packet { correction, ..packet.clone() };
                 arriving.push(Passage { host: receiver, after, packet });
             }
         }

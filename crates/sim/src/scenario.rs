@@ -11,10 +11,12 @@ pub mod values;
 pub(crate) use check::KEYS;
 pub use error::ScenarioError;
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use sidereal_engine::{EngineConfig, Steer};
+use sidereal_ptp::{Address, InstanceOptions, Transport};
+use sidereal_servo::ServoKind;
 use sidereal_time::{Instant, LeapTable, Span, Tai};
 
 use crate::fault::Fault;
@@ -68,6 +70,8 @@ pub struct HostOptions {
     pub nic: NicOptions,
     /// How long it takes to answer a request after its transmit time was written.
     pub reply_latency: Jitter,
+    /// The PTP domains that it takes part in.
+    pub ptp: Vec<InstanceOptions>,
     /// What it is.
     pub kind: HostKind,
 }
@@ -144,6 +148,15 @@ impl Scenario {
         Self::parse(&text, &name)
     }
 
+    /// Has all hosts follow with the servo `kind`, whatever is said of each.
+    pub fn follow_with(&mut self, kind: ServoKind) {
+        for host in &mut self.hosts {
+            if let HostKind::Engine(options) = &mut host.kind {
+                options.config.servo.kind = kind;
+            }
+        }
+    }
+
     /// Reads `text`, which is called `name` in errors.
     ///
     /// # Errors
@@ -159,6 +172,40 @@ impl Scenario {
 pub fn address(host: usize) -> IpAddr {
     let [high, low] = u16::try_from(host + 1).unwrap_or(u16::MAX).to_be_bytes();
     IpAddr::V4(Ipv4Addr::new(10, 0, high, low))
+}
+
+/// Its MAC address: locally administered.
+#[must_use]
+pub fn mac(host: usize) -> [u8; 6] {
+    let [high, low] = u16::try_from(host + 1).unwrap_or(u16::MAX).to_be_bytes();
+    [2, 0, 0, 0, high, low]
+}
+
+/// Where the host with this number is found by PTP over `transport`.
+#[must_use]
+pub fn ptp_address(host: usize, transport: Transport) -> Address {
+    match transport {
+        Transport::UdpIpv4 => Address::Ip(address(host)),
+        Transport::UdpIpv6 => {
+            let low = u16::try_from(host + 1).unwrap_or(u16::MAX);
+            Address::Ip(IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, low)))
+        }
+        Transport::Ethernet => Address::Link(mac(host)),
+    }
+}
+
+/// The number of the host with this address, if it is one of [`ptp_address`].
+#[must_use]
+pub fn host_at_ptp(address: Address) -> Option<usize> {
+    match address {
+        Address::Ip(IpAddr::V6(address)) => match address.segments() {
+            [0xfd00, 0, 0, 0, 0, 0, 0, low] => usize::from(low).checked_sub(1),
+            _ => None,
+        },
+        Address::Ip(address) => host_at(address),
+        Address::Link([2, 0, 0, 0, high, low]) => usize::from(u16::from_be_bytes([high, low])).checked_sub(1),
+        Address::Link(_) => None,
+    }
 }
 
 /// The number of the host with this address, if it is one of [`address`].

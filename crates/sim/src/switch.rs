@@ -58,9 +58,26 @@ impl Switch {
     }
 }
 
+/// Adds `residence` to the correctionField of a PTP event message, told by its first byte (IEEE 1588-2019 10.2.1); other
+/// messages stay as they are.
+pub fn tell_residence(message: &mut [u8], residence: Span) {
+    let Some((head, _)) = message.split_first_chunk_mut::<CORRECTION_END>() else { return };
+    let [kind, version, ..] = *head;
+    let Some(field) = head.last_chunk_mut::<8>().filter(|_| kind & 0x0f <= LAST_EVENT && version & 0x0f == 2) else {
+        return;
+    };
+    let told = i64::try_from(residence.units()).unwrap_or(i64::MAX);
+    *field = i64::from_be_bytes(*field).saturating_add(told).to_be_bytes();
+}
+
+/// Where the correctionField of a message ends (IEEE 1588-2019 table 35).
+const CORRECTION_END: usize = 16;
+/// Message types up to this are those of event messages (IEEE 1588-2019 table 36).
+const LAST_EVENT: u8 = 3;
+
 #[cfg(test)]
 mod tests {
-    use super::{Residence, Switch, SwitchOptions};
+    use super::{Residence, Switch, SwitchOptions, tell_residence};
     use crate::link::Jitter;
     use sidereal_time::Span;
 
@@ -83,5 +100,28 @@ mod tests {
             stayed_sum += stay.as_secs_f64();
         }
         assert!((told_sum / stayed_sum - 1.0 - 1e-4).abs() < 2e-5, "granules are told without bias");
+    }
+
+    #[test]
+    fn residence_is_told_in_event_messages_alone() {
+        let message = |kind: u8, version: u8| {
+            let mut message = [0_u8; 44];
+            (message[0], message[1]) = (0x10 | kind, 0x10 | version);
+            message[8..16].copy_from_slice(&(-3_i64 << 16).to_be_bytes());
+            message
+        };
+        let told = |mut message: [u8; 44]| {
+            let before = message;
+            tell_residence(&mut message, Span::from_nanos(8));
+            let field = i64::from_be_bytes(message[8..16].try_into().unwrap());
+            message[8..16].copy_from_slice(&before[8..16]);
+            assert_eq!(message, before, "nothing else changes");
+            field >> 16
+        };
+        for kind in 0..16 {
+            assert_eq!(told(message(kind, 2)), if kind < 4 { 5 } else { -3 });
+        }
+        assert_eq!(told(message(0, 1)), -3, "another version has another header");
+        tell_residence(&mut [0; 15], Span::SECOND);
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 use sidereal_time::{Instant, Span, Tai};
 
 use crate::fault::{Fault, FaultKind};
-use crate::host::{EngineHost, Host, Input, Outbox, ReferenceHost};
+use crate::host::{EngineHost, Health, Host, Input, Outbox, ReferenceHost};
 use crate::packet::Network;
 use crate::scenario::{HostKind, Scenario};
 use crate::truth::Sample;
@@ -199,6 +199,7 @@ impl<'s> World<'s> {
         }
         let sign = |by: Span| if begins { by } else { -by };
         let extra = |by: Span| if begins { by } else { Span::ZERO };
+        let health = |ill: Health| if begins { ill } else { Health::Good };
         match fault.kind {
             FaultKind::LinkDown { link } => self.network.link(link).for_each(|way| way.set_down(begins)),
             FaultKind::Delay { link, by } => self.network.link(link).for_each(|way| way.set_extra(extra(by))),
@@ -212,6 +213,7 @@ impl<'s> World<'s> {
             FaultKind::LieStep { .. }
             | FaultKind::LieRamp { .. }
             | FaultKind::Unsynchronised { .. }
+            | FaultKind::Degraded { .. }
             | FaultKind::Down { .. }
             | FaultKind::CounterJump { .. }
             | FaultKind::Suspend { .. }
@@ -224,7 +226,8 @@ impl<'s> World<'s> {
             Some(Host::Reference(host)) => match fault.kind {
                 FaultKind::LieStep { by, .. } => host.lie(sign(by), self.now),
                 FaultKind::LieRamp { rate, .. } => host.run_away(if begins { rate } else { 0.0 }, self.now),
-                FaultKind::Unsynchronised { .. } => host.set_unsynchronised(begins),
+                FaultKind::Unsynchronised { .. } => host.set_health(health(Health::Unsynchronised)),
+                FaultKind::Degraded { .. } => host.set_health(health(Health::Degraded)),
                 FaultKind::Down { .. } => host.set_down(begins),
                 _ => {}
             },

@@ -159,6 +159,16 @@ fn what_is_wrong_is_told_with_its_place_and_a_remedy() {
         ),
         ("kind = \"reference\"", "kind = \"reference\"\nstratum = 16", "test.toml:9:11: stratum 16 is out of range"),
         ("interleaved", "inter_leaved", "unknown field `inter_leaved`"),
+        (
+            "kind = \"reference\"",
+            "kind = \"reference\"\n[[host.ptp]]\nlog_sync_interval = 9",
+            "test.toml:10:21: an interval of 2^9 is out of range\n  help: write -7 to 6",
+        ),
+        (
+            "kind = \"reference\"",
+            "kind = \"reference\"\n[[host.ptp]]\n[[host.ptp]]",
+            "\"server\" takes part in domain 0 twice\n  help: give one of them another domain",
+        ),
     ] {
         let text = PAIR.replacen(from, to, 1);
         assert_ne!(text, PAIR);
@@ -174,6 +184,76 @@ fn what_is_wrong_is_told_with_its_place_and_a_remedy() {
         error.contains("is a reference and is not measured") && error.contains("a limit without a number"),
         "{error}"
     );
+}
+
+const LED: &str = r#"
+duration = "300s"
+settle = "100s"
+
+[[host]]
+name = "master"
+kind = "reference"
+
+[[host.ptp]]
+log_sync_interval = -3
+log_min_delay_req_interval = -3
+
+[[host]]
+name = "follower"
+oscillator = { preset = "tcxo" }
+
+[[host.ptp]]
+slave_only = true
+log_min_delay_req_interval = -3
+
+[[switch]]
+name = "switch"
+jitter = { kind = "exponential", mean = "20us" }
+
+[[link]]
+between = ["follower", "master"]
+delay = "1us"
+through = ["switch"]
+"#;
+
+#[test]
+fn a_follower_finds_its_master_and_transparent_switches_tell_what_they_hide() {
+    let follower = |text: &str| {
+        let run = kept(text, 1);
+        let [follower] = run.hosts.as_slice() else { panic!("only engines are measured") };
+        assert_eq!((follower.seconds_unsynchronised, follower.seconds_outside_bound), (0, 0), "{follower:?}");
+        follower.rms_error_s.unwrap()
+    };
+    let plain = follower(LED);
+    let transparent = follower(&LED.replace("name = \"switch\"", "name = \"switch\"\nkind = \"transparent\""));
+    assert!(transparent < 20e-9 && plain < 5e-6 && 10.0 * transparent < plain, "{plain:e} {transparent:e}");
+}
+
+#[test]
+fn a_nic_writes_the_time_where_one_step_is_asked_for() {
+    let nic = "nic = { one_step = true }\n\n[[host.ptp]]\none_step = true";
+    let run = kept(&LED.replacen("[[host.ptp]]", nic, 1), 1);
+    assert!(run.hosts[0].rms_error_s.unwrap() < 5e-6, "{:?}", run.hosts);
+    let error = Scenario::parse(&LED.replacen("[[host.ptp]]", "[[host.ptp]]\none_step = true", 1), "t").unwrap_err();
+    assert!(error.to_string().contains("the NIC of \"master\" does not write the time"), "{error}");
+}
+
+#[test]
+fn a_master_that_is_worse_is_left_and_one_that_is_not_listed_is_not_followed() {
+    let rogue = |host: &str, extra: &str| {
+        format!(
+            "{LED}[[host]]\nname = \"rogue\"\nkind = \"reference\"\noffset = \"5ms\"\n[[host.ptp]]\n{extra}\n\
+             [[link]]\nbetween = [\"follower\", \"rogue\"]\ndelay = \"1us\"\n{host}"
+        )
+    };
+    let rms = |text: &str| kept(text, 1).hosts[0].rms_error_s.unwrap();
+    assert!((rms(&rogue("", "priority1 = 1")) - 5e-3).abs() < 1e-4, "the better one is believed");
+    assert!(rms(&rogue("", "priority1 = 200")) < 5e-6);
+    let listed =
+        rogue("", "priority1 = 1").replace("slave_only = true", "slave_only = true\nacceptable_masters = [\"master\"]");
+    assert!(rms(&listed) < 5e-6);
+    let degraded = "[[fault]]\nkind = \"degraded\"\nhost = \"rogue\"\nat = \"0s\"";
+    assert!(rms(&rogue(degraded, "priority2 = 1")) < 5e-6, "its class counts more");
 }
 
 #[test]

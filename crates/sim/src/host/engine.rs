@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use rand::RngExt;
 use sidereal_engine::{
-    Action, ClockId, ClockReading, Endpoint, Engine, EngineConfig, Event, Outgoing, PacketId, Saved, Snapshot,
+    Action, ClockId, ClockReading, Endpoint, Engine, EngineConfig, Event, Outgoing, PtpOutgoing, Saved, Snapshot,
     SourceId, Synchronisation,
 };
 use sidereal_servo::{Discipline, TrackerState};
@@ -13,14 +13,15 @@ use sidereal_time::{
     Arrived, Counter, Instant, LeapTable, LocalClock, NtpTimestamp, Rate, Reading, Span, Tai, Ticks, TxToken,
 };
 
+use super::ptp::{PtpPorts, is_one_step, of_hardware, write_origin};
 use super::responder::Responder;
 use super::{Input, Outbox};
 use crate::clock::SystemClock;
 use crate::nic::{HostCounter, Nic};
 use crate::oscillator::Oscillator;
-use crate::packet::{Packet, endpoint, is_for};
+use crate::packet::{Datagram, Packet, PtpPacket, endpoint, is_for};
 use crate::random::{Stream, key, stream};
-use crate::scenario::{EngineOptions, HostOptions, NTP_PORT};
+use crate::scenario::{EngineOptions, HostOptions, NTP_PORT, ptp_address};
 use crate::truth::Sample;
 
 /// How long it takes to read the system clock beside the counter.
@@ -44,6 +45,7 @@ pub(crate) struct EngineHost {
     snapshot: Snapshot,
     saved: Option<Saved>,
     responder: Responder,
+    ptp: PtpPorts,
     nic: Nic,
     counter: HostCounter,
     clock: SystemClock,
@@ -87,6 +89,7 @@ impl EngineHost {
             engine,
             saved: None,
             responder: Responder::new(host.reply_latency, seed, &host.name),
+            ptp: PtpPorts::new(number, host, seed),
             nic: Nic::new(&host.nic, seed, &host.name, start),
             counter,
             clock,
@@ -103,12 +106,11 @@ impl EngineHost {
     pub(super) fn happen(&mut self, input: Input, now: Instant<Tai>, outbox: &mut Outbox) {
         if !self.off {
             match input {
-                Input::Arrival(packet) => self.arrive(&packet, now, outbox),
+                Input::Arrival(Packet::Ntp(datagram)) => self.arrive(&datagram, now, outbox),
+                Input::Arrival(Packet::Ptp(packet)) => self.hear(&packet, now, outbox),
                 Input::Timer if self.is_due(now) => self.tell(Event::Timer, now, outbox),
-                Input::Timer => {}
-                Input::Transmitted(packet, left) => {
-                    self.tell(Event::Transmitted { packet, left: Some(left) }, now, outbox);
-                }
+                Input::Timer | Input::Left(..) => {}
+                Input::Transmitted(packet, left) => self.tell(Event::Transmitted { packet, left }, now, outbox),
                 Input::Replied(token, at) => self.responder.transmitted(token, at),
                 Input::Resolved(source, addresses) => {
                     self.tell(Event::Resolved { source, addresses }, now, outbox);
@@ -199,7 +201,7 @@ impl EngineHost {
         self.engine.poll_timeout().is_some_and(|deadline| ticks.0.wrapping_sub(deadline.0).cast_signed() >= 0)
     }
 
-    fn arrive(&mut self, packet: &Packet, now: Instant<Tai>, outbox: &mut Outbox) {
+    fn arrive(&mut self, packet: &Datagram, now: Instant<Tai>, outbox: &mut Outbox) {
         if self.down || !is_for(packet.to.ip(), self.number) {
             return;
         }
@@ -217,7 +219,7 @@ impl EngineHost {
     }
 
     /// The source whose socket hears `packet`.
-    fn owner(&self, packet: &Packet) -> Option<SourceId> {
+    fn owner(&self, packet: &Datagram) -> Option<SourceId> {
         if packet.to.port() == NTP_PORT {
             let heard = self.listeners.iter().find(|(_, from)| *from == packet.from);
             return heard.map(|(source, _)| *source);
@@ -226,7 +228,7 @@ impl EngineHost {
         self.sockets.iter().find(hears).map(|socket| socket.source)
     }
 
-    fn respond(&mut self, packet: &Packet, arrival: Arrived, now: Instant<Tai>, outbox: &mut Outbox) {
+    fn respond(&mut self, packet: &Datagram, arrival: Arrived, now: Instant<Tai>, outbox: &mut Outbox) {
         let served = self.snapshot.local_ntp;
         let (receive, transmit) = (served.at(arrival.ticks), served.at(self.counter.at(now)));
         let mut packet = packet.clone();
@@ -237,7 +239,19 @@ impl EngineHost {
             let left: (TxToken, NtpTimestamp) = (token, served.at(departure.left.ticks));
             outbox.later.push((departure.known, Input::Replied(left.0, left.1)));
         }
-        outbox.packets.push((reply.leaves, reply.packet));
+        outbox.packets.push((reply.leaves, Packet::Ntp(reply.datagram)));
+    }
+
+    /// Takes a PTP message, and answers it where that is all it takes.
+    fn hear(&mut self, packet: &PtpPacket, now: Instant<Tai>, outbox: &mut Outbox) {
+        let Some(port) = self.ptp.hearer(packet).filter(|_| !self.down) else { return };
+        let arrived = self.nic.receive(now, &mut self.counter);
+        if let Some(answer) = self.ptp.answer(port, packet, self.snapshot.local.instant(arrived.ticks), now) {
+            return outbox.packets.push(answer);
+        }
+        let from = Some(ptp_address(packet.from, packet.transport));
+        let arrival = of_hardware(arrived);
+        self.tell(Event::PtpReceived { port, from, message: &packet.message, arrival }, now, outbox);
     }
 
     /// Tells the engine, and does what it then wants.
@@ -259,6 +273,8 @@ impl EngineHost {
             Action::ReadClock(clock) => self.read_clock(clock, now, answers),
             Action::Publish(snapshot) => self.publish(snapshot, now),
             Action::Send(outgoing) => self.send(&outgoing, now, outbox),
+            Action::SendPtp(outgoing) => self.send_ptp(outgoing, now, outbox),
+            Action::PublishResponders(responders) => self.ptp.publish(responders),
             Action::Listen { source, from } => {
                 self.listeners.retain(|(listener, _)| *listener != source);
                 self.listeners.push((source, from));
@@ -282,7 +298,7 @@ impl EngineHost {
                 self.clock.announce(Discipline { synchronised, max_error, tai_offset_s, leap_step }, phase);
             }
             Action::Save(saved) => self.saved = Some(saved),
-            Action::Steer { .. } | Action::Announce { .. } | Action::Report(_) => {}
+            Action::Steer { .. } | Action::Announce { .. } | Action::Report(_) | Action::AnswerManagement { .. } => {}
         }
     }
 
@@ -311,13 +327,27 @@ impl EngineHost {
     fn send(&mut self, outgoing: &Outgoing, now: Instant<Tai>, outbox: &mut Outbox) {
         let port = self.port(outgoing);
         let departure = self.nic.transmit(now, now, outgoing.stamp_wanted, &mut self.counter);
-        let input: (PacketId, Arrived) = (outgoing.packet, departure.left);
-        outbox.later.push((departure.known, Input::Transmitted(input.0, input.1)));
+        outbox.later.push((departure.known, Input::Transmitted(outgoing.packet, Some(departure.left))));
         if !self.down {
             let from = endpoint(self.number, port);
             let payload = outgoing.payload.clone();
-            outbox.packets.push((now, Packet { from, to: outgoing.to, payload, correction: Span::ZERO }));
+            let datagram = Datagram { from, to: outgoing.to, payload, correction: Span::ZERO };
+            outbox.packets.push((now, Packet::Ntp(datagram)));
         }
+    }
+
+    fn send_ptp(&mut self, outgoing: PtpOutgoing, now: Instant<Tai>, outbox: &mut Outbox) {
+        let PtpOutgoing { packet, port, to, mut payload, stamp_wanted, .. } = outgoing;
+        if is_one_step(&payload) {
+            let written = self.nic.write(now, &mut self.counter);
+            write_origin(&mut payload, self.snapshot.local.instant(written));
+        }
+        if stamp_wanted {
+            let departure = self.nic.transmit(now, now, true, &mut self.counter);
+            outbox.later.push((departure.known, Input::Transmitted(packet, of_hardware(departure.left))));
+        }
+        let packet = self.ptp.leaving(port, to, payload).filter(|_| !self.down);
+        outbox.packets.extend(packet.map(|packet| (now, packet)));
     }
 
     /// The port that a packet comes from; a socket is opened where there is none yet.

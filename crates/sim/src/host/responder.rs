@@ -7,7 +7,7 @@ use sidereal_ntp::{
 use sidereal_time::{Instant, NtpTimestamp, Tai, Ticks, TxToken};
 
 use crate::link::Jitter;
-use crate::packet::Packet;
+use crate::packet::Datagram;
 use crate::random::{Stream, stream};
 use crate::scenario::KEYS;
 use sidereal_time::Span;
@@ -26,7 +26,7 @@ pub(super) struct Responder {
 
 /// A reply that is about to leave.
 pub(super) struct Reply {
-    pub(super) packet: Packet,
+    pub(super) datagram: Datagram,
     /// When it truly leaves.
     pub(super) leaves: Instant<Tai>,
     /// Where the server wants to know that.
@@ -43,19 +43,19 @@ impl Responder {
         Self { server: Server::new(&limits), policy, latency, random }
     }
 
-    /// Answers `packet`, which came at `receive` by the clock that is served, and at `now` in truth; the reply says
+    /// Answers `datagram`, which came at `receive` by the clock that is served, and at `now` in truth; the reply says
     /// that it leaves at `transmit`.
     pub(super) fn answer(
         &mut self,
-        packet: &Packet,
+        datagram: &Datagram,
         system: &SystemVariables,
         receive: NtpTimestamp,
         transmit: NtpTimestamp,
         now: Instant<Tai>,
     ) -> Option<Reply> {
-        let mut buffer: ArrayVec<u8, MAX_MESSAGE_LEN> = packet.payload.clone();
+        let mut buffer: ArrayVec<u8, MAX_MESSAGE_LEN> = datagram.payload.clone();
         let len = buffer.len();
-        let arrival = Arrival { client: packet.from.ip(), receive, ticks: Ticks(0) };
+        let arrival = Arrival { client: datagram.from.ip(), receive, ticks: Ticks(0) };
         let moment = Moment { header: ReplyHeader::new(system), transmit };
         let Answer::Reply { len, token, .. } = self.server.answer(&mut buffer, len, &arrival, &moment, &self.policy)
         else {
@@ -63,8 +63,8 @@ impl Responder {
         };
         buffer.truncate(len);
         let leaves = now + Span::from_secs_f64(self.latency.draw(&mut self.random));
-        let packet = Packet { from: packet.to, to: packet.from, payload: buffer, correction: Span::ZERO };
-        Some(Reply { packet, leaves, token })
+        let datagram = Datagram { from: datagram.to, to: datagram.from, payload: buffer, correction: Span::ZERO };
+        Some(Reply { datagram, leaves, token })
     }
 
     /// When a reply left is known.

@@ -2,6 +2,7 @@
 
 mod config;
 mod network;
+mod ptp;
 mod trouble;
 
 pub(crate) use config::KEYS;

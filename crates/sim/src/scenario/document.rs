@@ -1,9 +1,11 @@
 //! A scenario as it is written: TOML.
 
 mod network;
+mod ptp;
 mod trouble;
 
 pub use network::{JitterKind, JitterTable, LinkPreset, LinkTable, SwitchKind, SwitchTable};
+pub use ptp::{PtpDelayMechanism, PtpProfile, PtpTable, PtpTransport};
 pub use trouble::{FaultKindName, FaultTable, LimitTable};
 
 use serde::{Deserialize, Serialize};
@@ -118,6 +120,9 @@ pub struct HostTable {
     /// Where it has the time from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub source: Vec<SourceTable>,
+    /// The PTP domains that it takes part in: an engine leads or follows, a reference leads or waits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ptp: Vec<PtpTable>,
     /// How it broadcasts its time to all that it has links to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broadcast: Option<BroadcastTable>,
@@ -142,6 +147,7 @@ impl HostTable {
             nic: None,
             reply_latency: None,
             source: Vec::new(),
+            ptp: Vec::new(),
             broadcast: None,
         }
     }
@@ -265,7 +271,10 @@ pub struct NicTable {
     /// Whether there is but one place for the stamp of a packet that leaves.
     #[serde(default, skip_serializing_if = "is_default")]
     pub one_latch: bool,
-    /// How often a stamp gets lost; the program then looks at the clock itself.
+    /// Whether it writes the time into a Sync as that leaves.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub one_step: bool,
+    /// How often a stamp gets lost; the program then looks at the clock itself, or does without (PTP).
     #[serde(default, skip_serializing_if = "is_default")]
     pub lost: Probability,
     /// How long after a packet left its stamp is known.

@@ -7,6 +7,7 @@ use sidereal_engine::{
     SmearOptions, SourceKind, SourceOptions, Steer,
 };
 use sidereal_ntp::{AssociationOptions, BroadcasterOptions, Key, KeyId, KeyTable, Poll, Role, Version};
+use sidereal_ptp::InstanceOptions;
 use sidereal_servo::{FilterKind, FilterOptions, ServoKind, ServoOptions, SteeringOptions};
 use sidereal_time::Span;
 
@@ -14,10 +15,11 @@ use super::super::document::{
     self, Document, HostKind as WrittenKind, HostTable, OscillatorPreset, OscillatorTable, ServoTable, SourceFilter,
     SourceMode, SourceTable, Steering,
 };
-use super::super::values::Invalid;
+use super::super::values::{Invalid, Length};
 use super::super::{BROADCAST, EngineOptions, HostKind, HostOptions, LinkOptions, NTP_PORT, ReferenceOptions, address};
 use super::Problems;
 use super::network::{Names, jitter, not_negative};
+use super::ptp;
 use crate::nic::NicOptions;
 use crate::oscillator::OscillatorOptions;
 use crate::oscillator::presets::Preset;
@@ -43,10 +45,15 @@ pub(super) fn hosts(
         .enumerate()
         .map(|(number, table)| known_sources(number, table, names, links, problems))
         .collect();
-    let limits = asymmetry_limits(&sources);
+    let limits = asymmetry_limits(&sources, &ptp::leaders(document, links));
     let told = sources.iter().zip(limits);
     let hosts = document.host.iter().zip(told).enumerate();
-    hosts.map(|(number, (table, (sources, limit)))| host(number, table, sources, limit, problems)).collect()
+    hosts
+        .map(|(number, (table, (sources, limit)))| {
+            let instances = ptp::instances(number, table, names, problems);
+            host(number, table, sources, instances, limit, problems)
+        })
+        .collect()
 }
 
 /// The sources of a host, those that are not there left out and complained about.
@@ -73,18 +80,25 @@ fn known_sources<'d>(
     known
 }
 
-/// How much wrong time declared asymmetry may cause on each host: its own, and that of the worst of whom it asks.
-fn asymmetry_limits(sources: &[Vec<(usize, &SourceTable)>]) -> Vec<Span> {
+/// How much wrong time declared asymmetry may cause on each host: its own, and that of the worst of whom it may follow.
+/// `leaders` are those by PTP.
+fn asymmetry_limits(sources: &[Vec<(usize, &SourceTable)>], leaders: &[Vec<(usize, Option<Length>)>]) -> Vec<Span> {
+    let asked = |(other, source): &(usize, &SourceTable)| (*other, source.asymmetry_limit);
+    let followed: Vec<Vec<(usize, Option<Length>)>> = sources
+        .iter()
+        .zip(leaders)
+        .map(|(sources, leaders)| sources.iter().map(asked).chain(leaders.iter().copied()).collect())
+        .collect();
     let mut limits = vec![Span::ZERO; sources.len()];
     // Each round tells it one host further. Peers that ask each other raise each other's until the rounds end: rather too
     // much than too little.
     for _ in 0..sources.len() {
-        let through = |(other, source): &(usize, &SourceTable)| {
+        let through = |(other, limit): &(usize, Option<Length>)| {
             let further = limits.get(*other).copied().unwrap_or_default();
-            source.asymmetry_limit.map_or(Span::ZERO, |limit| limit.0) + further
+            limit.map_or(Span::ZERO, |limit| limit.0) + further
         };
         let next: Vec<Span> =
-            sources.iter().map(|sources| sources.iter().map(through).max().unwrap_or_default()).collect();
+            followed.iter().map(|followed| followed.iter().map(through).max().unwrap_or_default()).collect();
         let settled = next == limits;
         limits = next;
         if settled {
@@ -98,6 +112,7 @@ fn host(
     number: usize,
     table: &HostTable,
     sources: &[(usize, &SourceTable)],
+    ptp: Vec<InstanceOptions>,
     asymmetry_limit: Span,
     problems: &mut Problems,
 ) -> HostOptions {
@@ -107,6 +122,7 @@ fn host(
         granularity: not_negative(nic.granularity, span.clone(), problems),
         jitter: jitter(nic.jitter.as_ref(), span.clone(), problems),
         one_latch: nic.one_latch,
+        one_step: nic.one_step,
         lost: nic.lost.0,
         report_delay: not_negative(nic.report_delay, span.clone(), problems),
         software_jitter: jitter(nic.software_jitter.as_ref(), span.clone(), problems),
@@ -129,13 +145,13 @@ fn host(
             oscillator: oscillator(table.oscillator.unwrap_or_default()),
             clock_offset: table.clock_offset.0,
             steer: steer(table.steer),
-            config: config(number, table, sources, problems),
+            config: config(number, table, sources, &ptp, problems),
             names: sources.iter().map(|(other, source)| (source.host.get_ref().clone(), *other)).collect(),
             asymmetry_limit,
         })),
     };
     let reply_latency = jitter(table.reply_latency.as_ref(), span, problems);
-    HostOptions { name: table.name.get_ref().clone(), nic, reply_latency, kind }
+    HostOptions { name: table.name.get_ref().clone(), nic, reply_latency, ptp, kind }
 }
 
 fn oscillator(table: OscillatorTable) -> OscillatorOptions {
@@ -173,9 +189,13 @@ fn config(
     number: usize,
     table: &HostTable,
     sources: &[(usize, &SourceTable)],
+    ptp: &[InstanceOptions],
     problems: &mut Problems,
 ) -> EngineConfig {
     let span = table.name.span();
+    let by_ntp: Vec<SourceOptions> =
+        sources.iter().map(|(other, source)| source_options(*other, source, problems)).collect();
+    let by_ptp = table.ptp.iter().zip(ptp).map(|(table, instance)| ptp::source(table, instance));
     let broadcasts = table.broadcast.iter().map(|broadcast| BroadcastOptions {
         to: SocketAddr::new(BROADCAST, NTP_PORT),
         broadcaster: BroadcasterOptions {
@@ -189,7 +209,7 @@ fn config(
         reference: Reference::Sources,
         own_addresses: vec![SocketAddr::new(address(number), NTP_PORT)],
         broadcasts: broadcasts.collect(),
-        sources: sources.iter().map(|(other, source)| source_options(*other, source, problems)).collect(),
+        sources: by_ntp.into_iter().chain(by_ptp).collect(),
         selection: SelectionOptions {
             minimum_sources: table.minimum_sources.map_or(1, usize::from),
             ..SelectionOptions::default()
@@ -254,19 +274,24 @@ fn source_options(other: usize, table: &SourceTable, problems: &mut Problems) ->
     } else {
         Address::Socket(SocketAddr::new(address(other), NTP_PORT))
     };
-    let length = usize::from(table.filter_length).max(1);
     let filter = FilterOptions {
-        kind: match table.filter {
-            SourceFilter::None => FilterKind::None,
-            SourceFilter::MinimumDelay => FilterKind::MinimumDelay { length },
-            SourceFilter::MovingMedian => FilterKind::MovingMedian { length },
-            SourceFilter::Quantile => FilterKind::Quantile { length, quantile: table.quantile.clamp(0.01, 1.0) },
-        },
+        kind: filter(table.filter, table.filter_length, table.quantile),
         asymmetry_limit: table.asymmetry_limit.map(|limit| limit.0.abs()),
     };
     let flags = Flags { prefer: table.prefer, require: table.require, trust: table.trust, noselect: table.noselect };
     let kind = SourceKind::Ntp { address, pool: None, association };
     SourceOptions { name, kind, filter, flags, offset: Span::ZERO }
+}
+
+/// A filter as it is written.
+pub(super) fn filter(written: SourceFilter, length: u16, quantile: f64) -> FilterKind {
+    let length = usize::from(length).max(1);
+    match written {
+        SourceFilter::None => FilterKind::None,
+        SourceFilter::MinimumDelay => FilterKind::MinimumDelay { length },
+        SourceFilter::MovingMedian => FilterKind::MovingMedian { length },
+        SourceFilter::Quantile => FilterKind::Quantile { length, quantile: quantile.clamp(0.01, 1.0) },
+    }
 }
 
 fn poll(exponent: i8, span: core::ops::Range<usize>, problems: &mut Problems) -> Poll {

@@ -73,6 +73,7 @@ fn fault(table: &FaultTable, document: &Document, names: &Names, problems: &mut 
             host: of_kind(HostKind::Reference, problems)?,
         },
         FaultKindName::Unsynchronised => FaultKind::Unsynchronised { host: of_kind(HostKind::Reference, problems)? },
+        FaultKindName::Degraded => FaultKind::Degraded { host: of_kind(HostKind::Reference, problems)? },
         FaultKindName::Down => FaultKind::Down { host: host(problems)? },
         FaultKindName::LinkDown => FaultKind::LinkDown { link: link(problems)? },
         FaultKindName::Delay => FaultKind::Delay { by: by(problems), link: link(problems)? },

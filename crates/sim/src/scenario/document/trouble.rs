@@ -43,6 +43,8 @@ pub enum FaultKindName {
     LieRamp,
     /// A reference or a server says that it is not synchronised.
     Unsynchronised,
+    /// A reference that leads by PTP has lost what its time comes from, says so, and stays right.
+    Degraded,
     /// A host is silent and deaf.
     Down,
     /// A link is cut.
