@@ -12,6 +12,7 @@ mod error;
 mod frames;
 mod janitor;
 mod liar;
+mod linuxptp;
 mod net;
 mod ntpd_rs;
 mod ntpdig;
@@ -29,6 +30,7 @@ pub use error::{Error, Result};
 pub use frames::FrameSocket;
 pub use janitor::{Hugepages, Janitor};
 pub use liar::Liar;
+pub use linuxptp::{Answers, Ptp4l, pmc};
 pub use net::{
     CLIENT_IPV4, CLIENT_IPV6, CLIENT_MAC, INTERFACE, Link, Namespace, Net, SERVER_IPV4, SERVER_IPV6, SERVER_MAC,
 };
@@ -38,5 +40,5 @@ pub use ntpsec::Ntpd;
 pub use prefix::program;
 pub use process::Process;
 pub use sidereal::{Options, Sidereal, Transport, write_private};
-pub use status::{Source, Sources, Status};
+pub use status::{Ptp, Source, Sources, Status};
 pub use wait::{until, until_some};

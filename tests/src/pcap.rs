@@ -2,6 +2,7 @@
 
 #![expect(clippy::panic, clippy::expect_used, reason = "a capture that cannot be read fails the test that needs it")]
 
+use sidereal_wire::ETHERTYPE_PTP;
 use std::path::Path;
 
 /// The frames of the capture at `path`, each as it was on the wire, with its time in nanoseconds since 1970-01-01 UTC.
@@ -31,4 +32,17 @@ pub fn frames(path: &Path) -> Vec<(u64, Vec<u8>)> {
         at = end;
     }
     frames
+}
+
+/// The PTP message that `frame` carries, if it does: over UDP or by Ethernet alone (IEEE 1588-2019 annexes C, D and E). Padding
+/// may follow it.
+#[must_use]
+pub fn ptp_message(frame: &[u8]) -> Option<&[u8]> {
+    const EVENT_AND_GENERAL: [u16; 2] = [319, 320];
+
+    if let Some(header) = sidereal_wire::ethernet(frame).filter(|header| header.ethertype == ETHERTYPE_PTP) {
+        return frame.get(header.payload..);
+    }
+    let headers = sidereal_wire::classify(frame)?;
+    if EVENT_AND_GENERAL.contains(&headers.destination_port) { frame.get(headers.payload()) } else { None }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::net::succeed;
 use crate::{
-    Error, INTERFACE, Link, Namespace, Net, Process, Result, SERVER_IPV4, SERVER_IPV6, Sources, Status, program,
+    Error, INTERFACE, Link, Namespace, Net, Process, Ptp, Result, SERVER_IPV4, SERVER_IPV6, Sources, Status, program,
     until_some,
 };
 
@@ -61,6 +61,8 @@ pub struct Options {
     pub transport: Transport,
     /// DPDK's memory comes from hugepages.
     pub hugepages: bool,
+    /// A port of the kernel's sockets is bound to the link's interface, as PTP wants it.
+    pub bound: bool,
     /// The content of its key file.
     pub keys: Option<String>,
     /// Further tables of the configuration, in TOML.
@@ -71,7 +73,7 @@ impl Options {
     /// A plain server.
     #[must_use]
     pub fn new(transport: Transport) -> Self {
-        Self { transport, hugepages: false, keys: None, tables: String::new() }
+        Self { transport, hugepages: false, bound: false, keys: None, tables: String::new() }
     }
 
     fn configuration(&self, files: &Files) -> String {
@@ -84,6 +86,9 @@ impl Options {
         };
         // Neither a core nor a priority: several tests may share the machine.
         let _ = writeln!(text, "mode = \"{mode}\"\n[[port]]\nname = \"lan0\"\n{backend}");
+        if self.bound && self.transport.link() == Link::Kernel {
+            let _ = writeln!(text, "interface = \"{INTERFACE}\"");
+        }
         if self.transport != Transport::Single {
             let _ = writeln!(text, "[workers]\nidle = \"yield\"");
         }
@@ -91,6 +96,7 @@ impl Options {
             let _ = writeln!(text, "[dpdk]\nhugepages = {}\nmemory_mib = 128", self.hugepages);
         }
         let _ = writeln!(text, "[ops]\nsocket = \"{}\"", files.socket.display());
+        let _ = writeln!(text, "ptp_management = \"{}\"", files.ptp_management.display());
         let _ = writeln!(text, "[state]\ndirectory = \"{}\"", files.state.display());
         if self.keys.is_some() {
             let _ = writeln!(text, "[keys]\nfile = \"{}\"", files.keys.display());
@@ -116,6 +122,7 @@ pub struct Sidereal<'a> {
 struct Files {
     configuration: PathBuf,
     socket: PathBuf,
+    ptp_management: PathBuf,
     state: PathBuf,
     keys: PathBuf,
 }
@@ -141,6 +148,7 @@ impl<'a> Sidereal<'a> {
         let files = Files {
             configuration: directory.join("sidereal.toml"),
             socket: directory.join("control"),
+            ptp_management: directory.join("ptp"),
             state: namespace.directory_of(&format!("{name}/state"))?,
             keys: directory.join("keys"),
         };
@@ -189,6 +197,35 @@ impl<'a> Sidereal<'a> {
     /// The server does not answer.
     pub fn sources(&self) -> Result<Sources> {
         Sources::parse(&self.ask(&["sources", "--json"])?)
+    }
+
+    /// The document of `sidereal ptp --json`.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub fn ptp(&self) -> Result<Ptp> {
+        Ptp::parse(&self.ask(&["ptp", "--json"])?)
+    }
+
+    /// Waits until its PTP instance is as `condition` wants it.
+    ///
+    /// # Errors
+    /// It is not within `deadline`, or it has ended.
+    pub fn ptp_until(&mut self, what: &str, deadline: Duration, condition: impl Fn(&Ptp) -> bool) -> Result<Ptp> {
+        until_some(what, deadline, || match self.process.ended() {
+            Some(status) => Err(format!("it ended: {status}; {}", self.process.stderr())),
+            None => match self.ptp() {
+                Ok(ptp) if condition(&ptp) => Ok(ptp),
+                Ok(ptp) => Err(format!("{ptp}\n{}", self.process.stderr())),
+                Err(error) => Err(error.to_string()),
+            },
+        })
+    }
+
+    /// The socket where `pmc` may ask it, if its configuration says no other.
+    #[must_use]
+    pub fn ptp_management(&self) -> &Path {
+        &self.files.ptp_management
     }
 
     /// Waits until its sources are as `condition` wants them.

@@ -145,6 +145,42 @@ impl fmt::Display for Source<'_> {
     }
 }
 
+/// The document of `sidereal ptp --json` about a clock with one PTP instance, read likewise.
+#[derive(Clone, Debug)]
+pub struct Ptp(Value);
+
+impl Ptp {
+    const SCHEMA: &str = "sidereal.ptp/1";
+
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        document(Self::SCHEMA, text).map(Self)
+    }
+
+    /// A member of the instance by its path (`/port_ds/port_state`).
+    #[must_use]
+    pub fn get(&self, pointer: &str) -> &Value {
+        self.0.pointer(&format!("/instances/0{pointer}")).unwrap_or(&Value::Null)
+    }
+
+    /// A member that is text; empty where it is absent.
+    #[must_use]
+    pub fn text(&self, pointer: &str) -> &str {
+        self.get(pointer).as_str().unwrap_or_default()
+    }
+
+    /// One of its counts; 0 where it is not in the document.
+    #[must_use]
+    pub fn count(&self, name: &str) -> u64 {
+        self.get(&format!("/counts/{name}")).as_u64().unwrap_or(0)
+    }
+}
+
+impl fmt::Display for Ptp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.0)
+    }
+}
+
 fn document(schema: &str, text: &str) -> Result<Value> {
     let document: Value =
         serde_json::from_str(text).map_err(|error| Error::Unexpected(format!("{schema}: {error} in {text}")))?;

@@ -111,22 +111,29 @@ void shim_release(void *mbuf)
 	rte_pktmbuf_free(mbuf);
 }
 
-int shim_originate(const struct shim_tx_queue *queue, const uint8_t *frame, uint16_t length)
+void *shim_prepare(const struct shim_tx_queue *queue, const uint8_t *frame, uint16_t length)
 {
 	struct rte_mbuf *mbuf;
 	char *data;
 
 	if (!sendable(queue, frame, length))
-		return 0;
+		return NULL;
 	mbuf = rte_pktmbuf_alloc(queue->pool);
 	if (unlikely(mbuf == NULL))
-		return 0;
+		return NULL;
 	data = rte_pktmbuf_append(mbuf, length);
 	if (unlikely(data == NULL)) {
 		rte_pktmbuf_free(mbuf);
-		return 0;
+		return NULL;
 	}
 	memcpy(data, frame, length);
+	return mbuf;
+}
+
+int shim_send(const struct shim_tx_queue *queue, void *prepared)
+{
+	struct rte_mbuf *mbuf = prepared;
+
 	if (unlikely(rte_eth_tx_burst(queue->port, queue->queue, &mbuf, 1) != 1)) {
 		rte_pktmbuf_free(mbuf);
 		return 0;

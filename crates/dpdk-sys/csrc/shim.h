@@ -66,8 +66,11 @@ uint16_t shim_receive(struct shim_rx_queue *queue, struct shim_packet *packets, 
 struct shim_settled shim_settle(const struct shim_tx_queue *queue, struct shim_packet *packets, uint16_t count);
 /* Frees one buffer. */
 void shim_release(void *mbuf);
-/* Copies `frame` into a buffer of the pool and sends it. 1: taken; 0: no buffer, too short or long, or no room. */
-int shim_originate(const struct shim_tx_queue *queue, const uint8_t *frame, uint16_t length);
+/* Copies `frame` into a buffer of the pool, for shim_send. NULL: no buffer, or the frame is too short or too long. */
+void *shim_prepare(const struct shim_tx_queue *queue, const uint8_t *frame, uint16_t length);
+/* Sends what shim_prepare returned, which is DPDK's afterwards. 1: taken; 0: no room. In two steps, so that a clock can be
+ * read when nothing but the driver is left. */
+int shim_send(const struct shim_tx_queue *queue, void *prepared);
 
 /* ---- log (log.c) ---- */
 

@@ -217,9 +217,12 @@ unsafe extern "C" {
     /// Frees one buffer.
     pub fn shim_release(mbuf: *mut c_void);
 
-    /// Copies `length` bytes at `frame` into a buffer of the queue's pool and sends it. 1: taken; 0: no buffer, too short
-    /// or long, or no room.
-    pub fn shim_originate(queue: *const TxQueue, frame: *const u8, length: u16) -> c_int;
+    /// Copies `length` bytes at `frame` into a buffer of the queue's pool, for [`shim_send`]. Null: no buffer, or the frame is
+    /// too short or too long.
+    pub fn shim_prepare(queue: *const TxQueue, frame: *const u8, length: u16) -> *mut c_void;
+
+    /// Sends what [`shim_prepare`] returned, which is DPDK's afterwards. 1: taken; 0: no room.
+    pub fn shim_send(queue: *const TxQueue, prepared: *mut c_void) -> c_int;
 
     /// From here on keeps what DPDK logs instead of writing it to standard error.
     pub fn shim_log_capture();

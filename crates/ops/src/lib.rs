@@ -6,13 +6,20 @@
 
 mod ask;
 mod control;
+mod ptp;
 mod rates;
+mod socket;
 mod sources;
 mod status;
 
 pub use ask::{AskError, ask};
-pub use control::{BindError, ControlSocket, Served};
+pub use control::{ControlSocket, Served};
+pub use ptp::{
+    Ptp, PtpClockQuality, PtpCurrentDs, PtpDefaultDs, PtpForeignMaster, PtpInstance, PtpParentDs, PtpPortDs,
+    PtpSummary, PtpTimePropertiesDs,
+};
 pub use rates::{RateMeter, Rates, Totals};
+pub use socket::{BindError, OwnerSocket};
 pub use sources::{SourceStatus, Sources};
 pub use status::{
     ClockStatus, FollowerStatus, LeapStatus, LinkState, PortStatus, Refusal, Reply, Request, ResidenceStatus, Status,

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use crate::{Rates, Sources};
+use crate::{Ptp, PtpSummary, Rates, Sources};
 
 /// What can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -14,6 +14,8 @@ pub enum Request {
     Status,
     /// What it thinks of its sources.
     Sources,
+    /// How its PTP instances are.
+    Ptp,
 }
 
 /// An answer. Its `schema` says which document it is and in which version: a version keeps its fields and may get more.
@@ -26,6 +28,9 @@ pub enum Reply {
     /// What it thinks of its sources.
     #[serde(rename = "sidereal.sources/1")]
     Sources(Sources),
+    /// How its PTP instances are.
+    #[serde(rename = "sidereal.ptp/1")]
+    Ptp(Ptp),
     /// The request is not answered.
     #[serde(rename = "sidereal.error/1")]
     Refusal(Refusal),
@@ -55,6 +60,9 @@ pub struct Status {
     /// The clocks of this host that follow ours, or would.
     #[serde(default)]
     pub clocks: Vec<FollowerStatus>,
+    /// The PTP instances.
+    #[serde(default)]
+    pub ptp: Vec<PtpSummary>,
     /// The table of leap seconds.
     pub leap_seconds: LeapStatus,
     /// The ports.

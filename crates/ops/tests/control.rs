@@ -3,9 +3,10 @@
 
 use proptest::prelude::*;
 use sidereal_ops::{
-    AskError, BindError, ClockStatus, ControlSocket, FollowerStatus, LeapStatus, LinkState, PortStatus, REPLY_MAX,
-    REQUEST_MAX, Rates, Refusal, Reply, Request, ResidenceStatus, Served, SourceStatus, Sources, Status, WorkerStatus,
-    ask,
+    AskError, BindError, ClockStatus, ControlSocket, FollowerStatus, LeapStatus, LinkState, PortStatus, Ptp,
+    PtpClockQuality, PtpCurrentDs, PtpDefaultDs, PtpForeignMaster, PtpInstance, PtpParentDs, PtpPortDs, PtpSummary,
+    PtpTimePropertiesDs, REPLY_MAX, REQUEST_MAX, Rates, Refusal, Reply, Request, ResidenceStatus, Served, SourceStatus,
+    Sources, Status, WorkerStatus, ask,
 };
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -50,6 +51,14 @@ fn status(workers: usize) -> Status {
             frequency_ppb: None,
             last_adjustment: Some("frequency +1.5 ppb".into()),
             rival: Some("chronyd".into()),
+        }],
+        ptp: vec![PtpSummary {
+            name: "lan".into(),
+            domain_number: 24,
+            transport: "ethernet".into(),
+            port_state: "SLAVE".into(),
+            grandmaster_identity: "001122.fffe.334455".into(),
+            offset_from_master_ns: Some(-2.5),
         }],
         leap_seconds: LeapStatus { source: "built in".into(), expires: None, expired: false },
         ports: vec![PortStatus {
@@ -161,6 +170,98 @@ fn sources_arrive_as_they_were_sent() {
         let got = while_serving(&socket, sent.clone(), || ask(&path, &Request::Sources, LONG)).unwrap();
         assert_eq!(got, sent);
         assert_eq!(serde_json::to_value(&sent).unwrap()["schema"], "sidereal.sources/1");
+    }
+}
+
+fn ptp_instance(masters: u16) -> PtpInstance {
+    let quality = PtpClockQuality { clock_class: 248, clock_accuracy: 0xfe, offset_scaled_log_variance: 0xffff };
+    PtpInstance {
+        name: "lan".into(),
+        transport: "udp_ipv4".into(),
+        state: "selected".into(),
+        reason: "the only one".into(),
+        default_ds: PtpDefaultDs {
+            clock_identity: "001122.fffe.334455".into(),
+            number_ports: 1,
+            clock_quality: quality,
+            priority1: 128,
+            priority2: 128,
+            domain_number: 0,
+            slave_only: false,
+            sdo_id: 0,
+            local_priority: 128,
+        },
+        current_ds: PtpCurrentDs {
+            steps_removed: 1,
+            offset_from_master_ns: -2.5,
+            mean_delay_ns: 1234.25,
+            synchronization_uncertain: false,
+        },
+        parent_ds: PtpParentDs {
+            parent_port_identity: "665544.fffe.332211-1".into(),
+            parent_stats: false,
+            observed_parent_offset_scaled_log_variance: 0xffff,
+            observed_parent_clock_phase_change_rate: i32::MAX,
+            grandmaster_identity: "665544.fffe.332211".into(),
+            grandmaster_clock_quality: quality,
+            grandmaster_priority1: 127,
+            grandmaster_priority2: 128,
+            protocol_address: Some("10.77.0.2".into()),
+            synchronization_uncertain: false,
+        },
+        time_properties_ds: PtpTimePropertiesDs {
+            current_utc_offset: 37,
+            current_utc_offset_valid: true,
+            leap59: false,
+            leap61: false,
+            time_traceable: true,
+            frequency_traceable: true,
+            ptp_timescale: true,
+            time_source: 0x20,
+            time_source_name: "gnss".into(),
+        },
+        port_ds: PtpPortDs {
+            port_identity: "001122.fffe.334455-1".into(),
+            port_state: "UNCALIBRATED".into(),
+            log_min_delay_req_interval: 0,
+            mean_link_delay_ns: 0.0,
+            log_announce_interval: 1,
+            announce_receipt_timeout: 3,
+            log_sync_interval: -7,
+            delay_mechanism: "E2E".into(),
+            log_min_pdelay_req_interval: 0,
+            version_number: 2,
+            minor_version_number: 1,
+            delay_asymmetry_ns: 0.0,
+            port_enable: true,
+            master_only: false,
+        },
+        foreign_masters: (0..masters)
+            .map(|number| PtpForeignMaster {
+                port_identity: format!("665544.fffe.332211-{number}"),
+                qualified: true,
+                grandmaster_identity: "665544.fffe.332211".into(),
+                grandmaster_clock_quality: quality,
+                grandmaster_priority1: 127,
+                grandmaster_priority2: 128,
+                steps_removed: 0,
+                address: Some("10.77.0.2".into()),
+            })
+            .collect(),
+        counts: [("announce_received".into(), 9)].into(),
+    }
+}
+
+#[test]
+fn ptp_instances_arrive_as_they_were_sent() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control");
+    let socket = ControlSocket::bind(&path).unwrap();
+    // As many domains as anybody has on a host, each with as many masters as anybody has in a domain.
+    for sent in [Ptp::default(), Ptp { instances: vec![ptp_instance(8); 32] }].map(Reply::Ptp) {
+        let got = while_serving(&socket, sent.clone(), || ask(&path, &Request::Ptp, LONG)).unwrap();
+        assert_eq!(got, sent);
+        assert_eq!(serde_json::to_value(&sent).unwrap()["schema"], "sidereal.ptp/1");
     }
 }
 

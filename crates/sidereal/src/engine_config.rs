@@ -1,5 +1,9 @@
 //! From the configuration to what the engine is told.
 
+mod ptp;
+
+pub(crate) use ptp::{Macs, kernel_macs, own_address};
+
 use ipnet::IpNet;
 use sidereal_engine::{
     Address, AuthenticationPolicy, BroadcastOptions, ClockOptions, ClockScale, EngineConfig, Flags, Reference,
@@ -35,6 +39,14 @@ pub(crate) enum EngineConfigError {
         /// Its number.
         key: u32,
     },
+    /// The identity of a PTP clock cannot be made.
+    #[error("the PTP instance \"{instance}\" has no identity, because the port \"{port}\" has no MAC address")]
+    NoMac {
+        /// The instance.
+        instance: String,
+        /// Its port.
+        port: String,
+    },
     /// The system has no randomness.
     #[error("the system gives no random numbers: {0}")]
     Random(#[from] getrandom::Error),
@@ -45,6 +57,7 @@ impl EngineConfigError {
     pub(crate) const fn remedy(&self) -> &'static str {
         match self {
             Self::UnknownKey { .. } => "add it to the file that `keys.file` names, or write the number of another",
+            Self::NoMac { .. } => "name an interface that is there and has one, or write `identity` in that [[ptp]]",
             Self::Random(_) => "find out why getrandom(2) fails: nonces that can be guessed protect nothing",
         }
     }
@@ -56,21 +69,23 @@ impl From<EngineConfigError> for Failure {
     }
 }
 
-/// What the engine is told of `config`, with the keys that it names out of `keys`, and with what was `saved` when it last
-/// ran. The sources are those of NTP, in their order, and then the reference clocks in theirs; the clocks are the system
-/// clock and then the PTP clocks.
+/// What the engine is told of `config`, with the keys that it names out of `keys`, identities made of `macs`, and with what
+/// was `saved` when it last ran. The sources are those of NTP, in their order, then the reference clocks in theirs, and then
+/// the PTP instances; the clocks are the system clock and then the PTP clocks.
 pub(crate) fn engine_config(
     config: &Config,
     keys: &KeyTable,
+    macs: &Macs,
     saved: Option<Saved>,
 ) -> Result<EngineConfig, EngineConfigError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)?;
     let servers = config.ntp_sources.iter().map(|source| ntp_source(source, keys));
     let wired = config.reference_clocks.iter().map(|clock| Ok(reference_clock(clock)));
+    let instances = config.ptp.iter().map(|instance| ptp::ptp_source(instance, config, macs));
     Ok(EngineConfig {
         reference: reference(config),
-        sources: servers.chain(wired).collect::<Result<_, EngineConfigError>>()?,
+        sources: servers.chain(wired).chain(instances).collect::<Result<_, EngineConfigError>>()?,
         selection: selection(&config.selection),
         servo: servo(&config.servo),
         clocks: clocks(config),
@@ -91,7 +106,7 @@ fn reference(config: &Config) -> Reference {
     match config.reference {
         config::Reference::Sources => Reference::Sources,
         config::Reference::System => Reference::System(SystemReference {
-            stratum: Stratum::new(small(clock.stratum)).unwrap_or(Stratum::UNSYNCHRONISED),
+            stratum: Stratum::new(clock.stratum.to_u8()).unwrap_or(Stratum::UNSYNCHRONISED),
             reference_id: clock.reference_id.0,
             root_delay: clock.root_delay.as_span(),
             root_dispersion: clock.root_dispersion.as_span(),
@@ -101,7 +116,7 @@ fn reference(config: &Config) -> Reference {
 
 fn ntp_source(source: &NtpSource, keys: &KeyTable) -> Result<SourceOptions, EngineConfigError> {
     let name = source.name.as_ref().map_or_else(|| source.address.to_string(), ToString::to_string);
-    let port = port(source.port);
+    let port = source.port.to_u16();
     let address = match &source.address {
         HostAddress::Ip(ip) => Address::Socket(SocketAddr::new(*ip, port)),
         HostAddress::Name(name) => Address::Name { name: name.clone(), port },
@@ -127,7 +142,7 @@ fn ntp_source(source: &NtpSource, keys: &KeyTable) -> Result<SourceOptions, Engi
         name,
         kind: SourceKind::Ntp { address, pool: source.pool.map(|members| members.get() as usize), association },
         filter: FilterOptions {
-            kind: filter(source),
+            kind: filter(source.filter, source.filter_length, source.quantile),
             asymmetry_limit: source.asymmetry_limit.map(|limit| limit.as_span()),
         },
         flags: Flags { prefer: source.prefer, require: source.require, trust: source.trust, noselect: source.noselect },
@@ -135,14 +150,14 @@ fn ntp_source(source: &NtpSource, keys: &KeyTable) -> Result<SourceOptions, Engi
     })
 }
 
-fn filter(source: &NtpSource) -> FilterKind {
-    let length = source.filter_length.map_or(FILTER_LENGTH, |length| length.get() as usize);
-    match source.filter {
+fn filter(kind: config::FilterKind, length: Option<Whole<1, 64>>, quantile: Option<config::Share>) -> FilterKind {
+    let length = length.map_or(FILTER_LENGTH, |length| length.get() as usize);
+    match kind {
         config::FilterKind::None => FilterKind::None,
         config::FilterKind::MinimumDelay => FilterKind::MinimumDelay { length },
         config::FilterKind::MovingMedian => FilterKind::MovingMedian { length },
         config::FilterKind::Quantile => {
-            FilterKind::Quantile { length, quantile: source.quantile.map_or(QUANTILE, config::Share::get) }
+            FilterKind::Quantile { length, quantile: quantile.map_or(QUANTILE, config::Share::get) }
         }
     }
 }
@@ -175,7 +190,7 @@ fn reference_clock(clock: &config::ReferenceClock) -> SourceOptions {
 }
 
 fn broadcast_options(broadcast: &config::NtpBroadcast, keys: &KeyTable) -> Result<BroadcastOptions, EngineConfigError> {
-    let to = SocketAddr::new(broadcast.address, port(broadcast.port));
+    let to = SocketAddr::new(broadcast.address, broadcast.port.to_u16());
     let key = broadcast.key.map(|key| find_key(keys, key, || format!("the broadcast to {to}"))).transpose()?;
     Ok(BroadcastOptions {
         to,
@@ -198,7 +213,7 @@ fn own_addresses(config: &Config) -> Vec<SocketAddr> {
             }
         }
     };
-    let served = port(config.ntp_server.port);
+    let served = config.ntp_server.port.to_u16();
     config.ports.iter().flat_map(of_port).map(|address| SocketAddr::new(address, served)).collect()
 }
 
@@ -298,17 +313,7 @@ fn poll(poll: config::Poll) -> Poll {
 }
 
 fn version(version: Whole<1, 4>) -> Version {
-    Version::new(small(version)).unwrap_or(Version::V4)
-}
-
-fn port(port: Whole<1, 65535>) -> u16 {
-    u16::try_from(port.get()).unwrap_or(u16::MAX)
-}
-
-/// A number whose type says that it fits.
-fn small<const MIN: u32, const MAX: u32>(number: Whole<MIN, MAX>) -> u8 {
-    const { assert!(MAX <= u8::MAX as u32, "may not fit") };
-    u8::try_from(number.get()).unwrap_or(u8::MAX)
+    Version::new(version.to_u8()).unwrap_or(Version::V4)
 }
 
 #[cfg(test)]
@@ -323,7 +328,7 @@ mod tests {
     fn of(text: &str) -> EngineConfig {
         let config = Config::parse(&format!("{PORT}{text}"), Path::new("F")).unwrap();
         let keys = KeyTable::parse("7 SHA1 HEX:0102").unwrap();
-        engine_config(&config, &keys, None).unwrap()
+        engine_config(&config, &keys, &Macs::new(), None).unwrap()
     }
 
     #[test]
@@ -402,7 +407,7 @@ mod tests {
             ("[[ntp.broadcast]]\naddress = '10.0.0.255'\nkey = 8", "the broadcast to 10.0.0.255:123"),
         ] {
             let config = Config::parse(&format!("{PORT}{text}"), Path::new("F")).unwrap();
-            let error = engine_config(&config, &KeyTable::default(), None).unwrap_err();
+            let error = engine_config(&config, &KeyTable::default(), &Macs::new(), None).unwrap_err();
             assert_eq!(error.to_string(), format!("{user} uses key 8, which the file of keys does not have"));
             assert!(!error.remedy().is_empty());
         }

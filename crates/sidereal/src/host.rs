@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use crate::config::{Config, Idle, Mode, PortKind};
+use crate::config::{Config, Idle, KernelPort, Mode, PortKind, Ptp};
 
 /// What the operator should know before `config` runs here, a sentence each.
 pub(crate) fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = core_warnings(config, &sidereal_cpu::cores());
+    warnings.extend(interface_warnings(config, Path::new("/sys/class/net")));
     let has_dpdk = config.ports.iter().any(|port| matches!(port.kind, PortKind::Dpdk(_)));
     if has_dpdk && config.dpdk.hugepages && !has_huge_pages(Path::new("/sys/kernel/mm/hugepages")) {
         warnings.push(
@@ -49,6 +50,19 @@ fn core_warnings(config: &Config, cores: &[usize]) -> Vec<String> {
     warnings
 }
 
+/// Interfaces that PTP needs and that are not among `interfaces`.
+fn interface_warnings(config: &Config, interfaces: &Path) -> Vec<String> {
+    let warning = |instance: &Ptp| {
+        let port = config.ports.iter().find(|port| port.name == instance.port)?;
+        let PortKind::Kernel(KernelPort { interface: Some(interface), .. }) = &port.kind else { return None };
+        let is_here = interfaces.join(interface.as_str()).exists();
+        (!is_here).then(|| {
+            format!("the PTP instance \"{}\" needs the interface {interface}, which is not here", instance.name)
+        })
+    };
+    config.ptp.iter().filter_map(warning).collect()
+}
+
 /// Whether any size of huge page has at least one.
 fn has_huge_pages(sizes: &Path) -> bool {
     let Ok(sizes) = std::fs::read_dir(sizes) else { return false };
@@ -75,6 +89,18 @@ mod tests {
         assert_eq!(core_warnings_of("queues = 2\n[workers]\nidle = 'yield'", &[0, 1]), Vec::<String>::new());
         assert!(core_warnings_of("[workers]\nreal_time = 5", &[0, 1])[0].contains("may starve the machine"));
         assert_eq!(core_warnings_of("cores = [0]\n[workers]\nreal_time = 5", &[0, 1]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_interface_that_is_missing_is_told() {
+        let text = "[[port]]\nname = 'a'\nbackend = 'kernel'\naddresses = ['::']\ninterface = 'eth7'\n\
+                    [[ptp]]\nname = 'lan'\n[[ptp.port]]\nport = 'a'\n";
+        let config = Config::parse(text, Path::new("F")).unwrap();
+        let interfaces = tempfile::tempdir().unwrap();
+        let told = interface_warnings(&config, interfaces.path());
+        assert_eq!(told, ["the PTP instance \"lan\" needs the interface eth7, which is not here"]);
+        std::fs::create_dir(interfaces.path().join("eth7")).unwrap();
+        assert!(interface_warnings(&config, interfaces.path()).is_empty());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod command;
 pub mod config;
+mod counter;
 mod engine_config;
 mod host;
 mod leap;

@@ -1,5 +1,7 @@
 //! From what the engine knows to what the operator is shown.
 
+pub(crate) mod ptp;
+
 use sidereal_engine::{ClockId, ClockStatus, FollowingStatus, SourceStatus, Status, Steer, Synchronisation};
 use sidereal_ops::{self as ops, FollowerStatus, Sources};
 use sidereal_servo::{Adjustment, TrackerState};

@@ -28,7 +28,16 @@ fn free_port() -> u16 {
 
 #[test]
 fn a_wrong_command_line_ends_with_2() {
-    for arguments in [&["frobnicate"][..], &["query"], &["query", "localhost", "--key", "1"], &["run"], &[]] {
+    for arguments in [
+        &["frobnicate"][..],
+        &["query"],
+        &["query", "localhost", "--key", "1"],
+        &["query", "localhost", "--ptp", "eth0"],
+        &["query", "localhost", "--domain", "1"],
+        &["query", "--ptp", "eth0", "--count", "3"],
+        &["run"],
+        &[],
+    ] {
         let output = sidereal(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(text(&output.stderr).contains("Usage:"), "{arguments:?}: {output:?}");
@@ -119,6 +128,7 @@ fn schemas_are_json_schemas() {
         (&["schema", "query"], "Document"),
         (&["schema", "status"], "Reply"),
         (&["schema", "sources"], "Reply"),
+        (&["schema", "ptp"], "Reply"),
     ] {
         let output = sidereal(arguments);
         assert!(output.status.success());
@@ -143,7 +153,7 @@ fn a_load_that_makes_no_sense_is_refused() {
 
 #[test]
 fn asking_nobody_fails_in_words_and_as_a_document() {
-    for command in ["status", "sources"] {
+    for command in ["status", "sources", "ptp"] {
         let output = sidereal(&[command, "--socket", "/nonexistent/control", "--json"]);
         assert_eq!(output.status.code(), Some(1));
         assert_eq!(document(&output)["schema"], "sidereal.error/1");

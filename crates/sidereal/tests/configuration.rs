@@ -223,10 +223,6 @@ fn bad() -> Vec<(String, Vec<&'static str>)> {
             vec!["F:11:7: another port has the TAP interface \"sd-b\""],
         ),
         (
-            kernel("[ptp]\ndomain = 0"),
-            vec!["F:5:1: this release serves NTP and has no PTP instance", "remove the table [ptp]"],
-        ),
-        (
             kernel("[clock]\nsteer = 'on'"),
             vec!["F:6:9: \"on\" cannot be done", "write \"dry\" or \"off\", or add an [[ntp.source]]"],
         ),
@@ -296,7 +292,7 @@ fn what_the_default_file_has_in_comments_is_right_too() {
     if cfg!(feature = "dpdk") {
         let config = config.unwrap();
         assert_eq!((config.ntp_sources.len(), config.ntp_broadcasts.len(), config.ptp_clocks.len()), (1, 1, 1));
-        assert_eq!(config.reference_clocks.len(), 2);
+        assert_eq!((config.reference_clocks.len(), config.ptp.len()), (2, 2));
         assert!(config.ntp_server.rate_limit.is_some() && config.keys.is_some() && config.access.len() == 1);
         assert!(matches!(&config.ports[1].kind, PortKind::Dpdk(port) if port.addresses.len() == 2));
     } else {

@@ -13,6 +13,7 @@ use sidereal_engine::{
     SourceKind, SourceOptions, Steer, Synchronisation, SystemReference,
 };
 use sidereal_ntp::{AssociationOptions, BroadcasterOptions, LeapIndicator, Poll, ReferenceId, Role, Stratum};
+use sidereal_ptp::{ClockIdentity, DelayMechanism, InstanceOptions, MAX_FOREIGN_MASTERS, Message, PortKey};
 use sidereal_publish::Words;
 use sidereal_servo::{Discipline, FilterOptions, ServoOptions, SteeringOptions};
 use sidereal_time::{Arrived, Counter, Instant, LeapTable, LocalClock, Rate, Reading, Span, StampSource, Ticks, Utc};
@@ -77,13 +78,15 @@ struct World<'a> {
     passed: Span,
     /// The last packet that was sent.
     sent: Option<Outgoing>,
+    /// The last message of PTP that was sent and whose stamp is wanted.
+    ptp_sent: Option<PacketId>,
 }
 
 impl<'a> World<'a> {
     fn event(&mut self) -> Option<Event<'a>> {
         let arrival = Arrived { ticks: self.now, source: StampSource::Kernel };
         let input = &mut self.input;
-        Some(match input.u8()? % 20 {
+        Some(match input.u8()? % 24 {
             0 => {
                 self.now = Ticks(input.u64()?);
                 Event::Timer
@@ -135,10 +138,25 @@ impl<'a> World<'a> {
                 let left = Some(Arrived { ticks: Ticks(self.now.0.wrapping_sub(input.u16()?.into())), ..arrival });
                 Event::Transmitted { packet, left }
             }
+            // What comes by PTP: mostly a message of a master, of which only some bytes are drawn.
+            17 => {
+                let message = input.slice()?;
+                let arrival = (message.len() % 5 != 0).then_some(arrival);
+                Event::PtpReceived { port: PortKey(0), from: None, message, arrival }
+            }
+            18 => Event::PtpManagement { client: input.u8()?.into(), message: input.slice()? },
+            19 if input.u8()? % 4 == 0 => Event::PtpAnswered { port: PortKey(0), received: 3, sent: 2 },
+            19 => Event::PtpPort { port: PortKey(0), usable: input.u8()? % 4 != 0 },
+            // The last message of ours left, some time ago.
+            20 => {
+                let packet = self.ptp_sent.take()?;
+                let left = Some(Arrived { ticks: Ticks(self.now.0.wrapping_sub(input.u16()?.into())), ..arrival });
+                Event::Transmitted { packet, left }
+            }
             // Most readings are honest, or off by some seconds.
             choice => {
                 let wait = Span::from_nanos(i128::from(input.u16()?) * 10_000);
-                let lie = if choice == 17 { Span::from_secs(input.u8()?.cast_signed().into()) } else { Span::ZERO };
+                let lie = if choice == 21 { Span::from_secs(input.u8()?.cast_signed().into()) } else { Span::ZERO };
                 self.passed += wait;
                 self.now = Ticks(self.now.0.wrapping_add(wait.as_nanos_rounded() as u64));
                 let reading = Reading::new(self.now, START + self.passed + lie, Span::from_nanos(60));
@@ -193,6 +211,7 @@ fn config(seed: u8) -> EngineConfig {
         under(Some(4)),
         wire(ReferenceKind::Sampled),
         wire(ReferenceKind::Pulse),
+        SourceKind::Ptp(Box::new(instance(seed))),
     ];
     let clock = |steer| ClockOptions {
         name: String::from("clock"),
@@ -224,6 +243,19 @@ fn config(seed: u8) -> EngineConfig {
     }
 }
 
+/// A PTP Instance of any kind.
+fn instance(seed: u8) -> InstanceOptions {
+    let mut options = InstanceOptions {
+        identity: ClockIdentity([99; 8]),
+        slave_only: seed & 4 != 0,
+        path_trace: seed & 8 != 0,
+        ..InstanceOptions::default()
+    };
+    options.port.delay_mechanism = if seed & 16 != 0 { DelayMechanism::P2p } else { DelayMechanism::E2e };
+    options.port.hybrid = seed & 32 != 0;
+    options
+}
+
 fuzz_target!(|bytes: &[u8]| {
     let mut input = Input(bytes);
     let (Some(width), Some(precision), Some(rate), Some(seed)) = (input.u8(), input.u8(), input.u16(), input.u8())
@@ -232,7 +264,7 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let rate = if rate % 4 == 0 { Rate::from_bits(u64::from(rate) << 48) } else { Rate::NANOSECOND };
     let local = LocalClock { counter: Counter::Nic, width, rate, precision: precision.cast_signed() };
-    let mut world = World { input, now: Ticks(0), passed: Span::ZERO, sent: None };
+    let mut world = World { input, now: Ticks(0), passed: Span::ZERO, sent: None, ptp_sent: None };
     let mut engine = Engine::new(local, config(seed), LeapTable::built_in(), world.now);
     while let Some(event) = world.event() {
         engine.handle(event, world.now);
@@ -240,6 +272,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(status.error.is_none_or(|error| !error.is_negative()));
         assert!(engine.poll_timeout().is_some());
         assert!(engine.sources(world.now).len() <= MANY_SOURCES);
+        assert!(engine.ptp().iter().all(|instance| instance.foreign_masters.len() <= MAX_FOREIGN_MASTERS));
         let snapshot = engine.snapshot();
         assert_eq!(Snapshot::from_words(snapshot.to_words()), snapshot);
         if !matches!(status.synchronisation, Synchronisation::Synchronised | Synchronisation::Holdover) {
@@ -251,6 +284,10 @@ fuzz_target!(|bytes: &[u8]| {
             match engine.poll_action() {
                 Some(Action::Report(report)) => assert!(!report.to_string().is_empty()),
                 Some(Action::Send(outgoing)) => world.sent = Some(outgoing),
+                Some(Action::SendPtp(outgoing)) => {
+                    assert!(Message::parse(&outgoing.payload).is_ok());
+                    world.ptp_sent = outgoing.stamp_wanted.then_some(outgoing.packet).or(world.ptp_sent);
+                }
                 Some(_) => {}
                 None => break,
             }

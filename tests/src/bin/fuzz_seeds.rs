@@ -1,4 +1,4 @@
-//! Makes a corpus for the fuzzer from captures: every frame, every UDP payload, each in a file of its own.
+//! Makes a corpus for the fuzzer from captures: every frame, every UDP payload, every PTP message, each in a file of its own.
 #![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
@@ -48,8 +48,8 @@ fn write(captures: &Path, seeds: &Path) -> io::Result<usize> {
         for (number, (_, frame)) in pcap::frames(&path).iter().enumerate() {
             fs::write(seeds.join(format!("{name}-{number}-frame")), frame)?;
             count += 1;
-            let Some(headers) = sidereal_wire::classify(frame) else { continue };
-            let Some(payload) = frame.get(headers.payload()) else { continue };
+            let udp = || sidereal_wire::classify(frame).and_then(|headers| frame.get(headers.payload()));
+            let Some(payload) = pcap::ptp_message(frame).or_else(udp) else { continue };
             fs::write(seeds.join(format!("{name}-{number}-payload")), payload)?;
             count += 1;
         }

@@ -1,7 +1,8 @@
-//! Real conversations between two chronyd, given to our side of them.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test says no by panicking")]
+//! Real conversations between two chronyd, given to our side of them, and between two ptp4l, read and written again.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says no by panicking")]
 
 mod associations;
+mod ptp;
 mod server;
 
 use core::net::IpAddr;

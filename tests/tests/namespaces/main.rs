@@ -6,6 +6,7 @@ mod commands;
 mod exception_path;
 mod load;
 mod policy;
+mod ptp;
 mod request;
 mod sources;
 mod testbed;

@@ -67,7 +67,7 @@ fn assert_right(sidereal: &Sidereal<'_>, source: Source<'_>) -> Result<()> {
 }
 
 /// Our own time, as a client is told it, lies within its bound of the host's.
-fn assert_serves_right(client: &Namespace) -> Result<()> {
+pub(crate) fn assert_serves_right(client: &Namespace) -> Result<()> {
     let sidereal = sidereal_tests::program("sidereal")?;
     let words = [&sidereal.display().to_string(), "query", &SERVER_IPV4.to_string(), "--json", "--count", "4"];
     let text = client.output(&words)?;

@@ -58,6 +58,9 @@ struct Problem {
     remedy: String,
 }
 
+/// Any MAC address will do to find out whether the engine can be told: the configuration may be meant for another machine.
+const MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 1];
+
 /// Any frequency will do to find out whether a policy can be made.
 const TICKS_PER_SECOND: u64 = 1_000_000_000;
 
@@ -90,7 +93,10 @@ pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
 /// Whether workers and engine can be told what `config` means; if not, what is wrong and what to do about it.
 fn told(config: &Config) -> Result<(), (String, String)> {
     let policy = policy::policy(config, TICKS_PER_SECOND).map_err(|error| (error.to_string(), error.remedy()))?;
-    engine_config(config, &policy.keys, None).map(drop).map_err(|error| (error.to_string(), error.remedy().to_owned()))
+    let macs = config.ports.iter().map(|port| (port.name.clone(), MAC)).collect();
+    engine_config(config, &policy.keys, &macs, None)
+        .map(drop)
+        .map_err(|error| (error.to_string(), error.remedy().to_owned()))
 }
 
 fn warnings(config: &Config) -> Vec<String> {

@@ -7,6 +7,7 @@
 mod check;
 mod control;
 mod load;
+mod ptp;
 mod query;
 mod sim;
 mod sources;
@@ -39,7 +40,7 @@ enum Command {
     Run(RunArguments),
     /// Check a configuration file, and what it asks of this machine
     Check(check::Arguments),
-    /// Ask an NTP server for its time
+    /// Ask an NTP server for its time, or look for PTP masters
     Query(query::Arguments),
     /// Ask as many clients would, and measure what a server can take
     Load(load::Arguments),
@@ -49,6 +50,8 @@ enum Command {
     Status(control::Arguments),
     /// Show what a running sidereal thinks of its sources, and why
     Sources(control::Arguments),
+    /// Show the PTP instances of a running sidereal: ports, masters, offsets
+    Ptp(control::Arguments),
     /// Show the default configuration, or describe every key
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -90,6 +93,8 @@ enum Document {
     Status,
     /// Of `sidereal sources`
     Sources,
+    /// Of `sidereal ptp`
+    Ptp,
 }
 
 /// Why a command did not do what it was asked.
@@ -135,6 +140,7 @@ impl Command {
             Self::Sim(arguments) => sim::sim(&arguments),
             Self::Status(arguments) => status::status(&arguments),
             Self::Sources(arguments) => sources::sources(&arguments),
+            Self::Ptp(arguments) => ptp::ptp(&arguments),
             Self::Config(ConfigCommand::Schema) => print_json(&config::schema()),
             Self::Config(ConfigCommand::Default) => print(config::DEFAULT),
             Self::Schema { document } => print_json(&document.schema()),
@@ -147,7 +153,7 @@ impl Command {
             Self::Query(arguments) => arguments.json,
             Self::Load(arguments) => arguments.json,
             Self::Sim(arguments) => arguments.json,
-            Self::Status(arguments) | Self::Sources(arguments) => arguments.json,
+            Self::Status(arguments) | Self::Sources(arguments) | Self::Ptp(arguments) => arguments.json,
             Self::Run(_) | Self::Config(_) | Self::Schema { .. } => false,
         }
     }
@@ -159,7 +165,7 @@ impl Document {
             Self::Check => schemars::schema_for!(check::Document),
             Self::Query => schemars::schema_for!(query::Document),
             Self::Sim => schemars::schema_for!(sim::Document),
-            Self::Status | Self::Sources => schemars::schema_for!(Reply),
+            Self::Status | Self::Sources | Self::Ptp => schemars::schema_for!(Reply),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! `sidereal sim`: how well would this do?
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use schemars::JsonSchema;
 use serde::Serialize;
+use sidereal_servo::ServoKind;
 use sidereal_sim::outcome::{HostOutcome, LimitOutcome, Outcome};
 use sidereal_sim::run::RunOptions;
 use sidereal_sim::scenario::Scenario;
@@ -30,6 +31,9 @@ pub(super) struct Arguments {
     /// How many runs, with this seed and those after it; as many as the scenario says where neither is given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     runs: Option<u32>,
+    /// Follow with this servo, whatever the scenario says: to compare them on the same seeds
+    #[arg(long, conflicts_with = "fuzz")]
+    servo: Option<Servo>,
     /// Draw random scenarios, one for each seed, and check what must hold in all of them
     #[arg(long)]
     fuzz: bool,
@@ -45,6 +49,14 @@ pub(super) struct Arguments {
     /// Draw the first run
     #[arg(long, value_name = "FILE.svg", conflicts_with = "fuzz")]
     plot: Option<PathBuf>,
+}
+
+/// As `kind` of a host's `servo` in a scenario.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Servo {
+    Pi,
+    Regression,
+    Kalman,
 }
 
 /// What is printed: its `schema` says in which version.
@@ -97,8 +109,15 @@ fn seeds(arguments: &Arguments, usual_runs: u32) -> Vec<u64> {
 }
 
 fn simulate(file: &Path, arguments: &Arguments) -> Result<(), Failure> {
-    let scenario =
+    let mut scenario =
         Scenario::load(file).map_err(|error| Failure::Usage(format!("the scenario cannot be used\n{error}")))?;
+    if let Some(servo) = arguments.servo {
+        scenario.follow_with(match servo {
+            Servo::Pi => ServoKind::Pi,
+            Servo::Regression => ServoKind::Regression,
+            Servo::Kalman => ServoKind::Kalman,
+        });
+    }
     let seeds = seeds(arguments, scenario.runs);
     let bar = progress_bar(scenario.duration.as_secs_f64(), seeds.len());
     let options = RunOptions {

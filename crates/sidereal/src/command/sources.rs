@@ -16,14 +16,14 @@ pub(super) fn sources(arguments: &Arguments) -> Result<(), Failure> {
 
 const LEGEND: &str = "\
 * selected   + combined with it   - agrees, is not followed   x falseticker, or disputed   ? cannot be used   o noselect
+. a PTP port that follows nobody
 offset: its time less ours; the truth is within +- bound of it   reach: last eight polls, octal   a authenticated   i interleaved
 ";
 
 /// The sources as a table, and under each of them what is thought of it.
 fn words(sources: &Sources) -> String {
     if sources.sources.is_empty() {
-        return "there is no source: the configuration has neither an [[ntp.source]] nor a [[reference_clock]]\n"
-            .into();
+        return "there is no source: the configuration has no [[ntp.source]], [[ptp]] or [[reference_clock]]\n".into();
     }
     let header = [
         "", "source", "address", "mode", "stratum", "id", "poll", "reach", "last", "offset", "bound", "delay",
@@ -77,6 +77,7 @@ fn mark(state: &str) -> &'static str {
         "outlier" | "unpreferred" | "waiting" => "-",
         "falseticker" | "disputed" => "x",
         "noselect" => "o",
+        "idle" => ".",
         _ => "?",
     }
 }
@@ -120,7 +121,7 @@ mod tests {
             followed: true,
             system_peer: Some("good".into()),
             failure: None,
-            sources: vec![good, liar, source("new", "something newer", "?")],
+            sources: vec![good, liar, source("new", "something newer", "?"), source("lan", "idle", "it leads")],
         };
         let text = words(&document);
         let line = text.lines().find(|line| line.starts_with("*  good")).unwrap();
@@ -129,7 +130,7 @@ mod tests {
         }
         assert!(line.ends_with("  ai"), "{text}");
         assert!(text.contains("\n     selected: the best of 3\n     last ignored: duplicate\n"), "{text}");
-        assert!(text.contains("\nx  liar ") && text.contains("\n?  new "), "{text}");
+        assert!(text.contains("\nx  liar ") && text.contains("\n?  new ") && text.contains("\n.  lan "), "{text}");
         assert!(text.contains("     falseticker: 50.0 ms ahead of the majority\n"), "{text}");
         assert!(text.ends_with("following good and what is combined with it\n"), "{text}");
 

@@ -1,12 +1,11 @@
 //! `sidereal status`: how a running sidereal is.
 
-use sidereal_ops::{FollowerStatus, LinkState, Reply, Request, Status, WorkerStatus};
-use std::collections::BTreeMap;
+use sidereal_ops::{FollowerStatus, LinkState, PtpSummary, Reply, Request, Status, WorkerStatus};
 use std::fmt::Write;
 use std::time::Duration;
 
 use super::control::{Arguments, ask};
-use super::words::{nanoseconds, rate, table};
+use super::words::{fractional_nanoseconds, nanoseconds, occurrences, rate, table};
 use super::{Failure, print, print_json};
 
 pub(super) fn status(arguments: &Arguments) -> Result<(), Failure> {
@@ -28,6 +27,10 @@ fn words(status: &Status) -> String {
     let _ = writeln!(text, "leaps    {}, good until {expires}{expired}\n", leap.source);
     if !status.clocks.is_empty() {
         text.push_str(&clocks(&status.clocks));
+        text.push('\n');
+    }
+    if !status.ptp.is_empty() {
+        text.push_str(&ptp(&status.ptp));
         text.push('\n');
     }
     text.push_str(&ports(status));
@@ -95,6 +98,23 @@ fn clocks(clocks: &[FollowerStatus]) -> String {
     text
 }
 
+/// The PTP instances in short; `sidereal ptp` tells the rest.
+fn ptp(instances: &[PtpSummary]) -> String {
+    let row = |instance: &PtpSummary| {
+        vec![
+            instance.name.clone(),
+            instance.domain_number.to_string(),
+            instance.transport.clone(),
+            instance.port_state.clone(),
+            instance.grandmaster_identity.clone(),
+            instance.offset_from_master_ns.map_or_else(|| "-".into(), fractional_nanoseconds),
+        ]
+    };
+    let header = ["ptp", "domain", "transport", "state", "grandmaster", "offset"];
+    let right = [false, true, false, false, false, true];
+    table(&header, &right, &instances.iter().map(row).collect::<Vec<_>>())
+}
+
 fn ports(status: &Status) -> String {
     let row = |port: &sidereal_ops::PortStatus| {
         let link = match port.link {
@@ -150,16 +170,4 @@ fn workers(status: &Status) -> String {
     let header = ["worker", "core", "idle", "rx/s", "replies/s", "p50", "p99", "p99.9", "max", "missed", "refused"];
     let right = [false, true, false, true, true, true, true, true, true, true, true];
     table(&header, &right, &status.workers.iter().map(row).collect::<Vec<_>>())
-}
-
-/// What has occurred so far, all workers together, most frequent first.
-fn occurrences<'a>(what: &str, counts: impl Iterator<Item = &'a BTreeMap<String, u64>>) -> String {
-    let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
-    for (name, count) in counts.flatten() {
-        *sums.entry(name).or_default() += count;
-    }
-    let mut sums: Vec<_> = sums.into_iter().filter(|(_, count)| *count > 0).collect();
-    sums.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let listed: Vec<String> = sums.iter().map(|(name, count)| format!("{name} {count}")).collect();
-    format!("{what:<8} {}\n", if listed.is_empty() { "none".into() } else { listed.join("  ") })
 }

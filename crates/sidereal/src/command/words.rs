@@ -1,10 +1,16 @@
 //! Numbers for people.
 
+use std::collections::BTreeMap;
+
 /// A length of time in nanoseconds with three digits or more and the unit that suits it: `12.3 us`.
 pub(crate) fn nanoseconds(value: i64) -> String {
-    let value = value as f64;
+    fractional_nanoseconds(value as f64)
+}
+
+/// Likewise, where fractions of a nanosecond are known: `2.5 ns`.
+pub(crate) fn fractional_nanoseconds(value: f64) -> String {
     let (scale, unit) = match value.abs() {
-        below if below < 1e3 => return format!("{value} ns"),
+        below if below < 999.95 => return format!("{} ns", (value * 10.0).round() / 10.0 + 0.0),
         below if below < 1e6 => (1e3, "us"),
         below if below < 1e9 => (1e6, "ms"),
         _ => (1e9, "s"),
@@ -62,6 +68,18 @@ pub(super) fn table(header: &[&str], right: &[bool], rows: &[Vec<String>]) -> St
     text
 }
 
+/// What has occurred so far, all that is counted together, most frequent first.
+pub(super) fn occurrences<'a>(what: &str, counts: impl Iterator<Item = &'a BTreeMap<String, u64>>) -> String {
+    let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
+    for (name, count) in counts.flatten() {
+        *sums.entry(name).or_default() += count;
+    }
+    let mut sums: Vec<_> = sums.into_iter().filter(|(_, count)| *count > 0).collect();
+    sums.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let listed: Vec<String> = sums.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    format!("{what:<8} {}\n", if listed.is_empty() { "none".into() } else { listed.join("  ") })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +96,9 @@ mod tests {
             (1_500_000_000, "1.50 s"),
         ] {
             assert_eq!(nanoseconds(value), text);
+        }
+        for (value, text) in [(-2.53, "-2.5 ns"), (-0.01, "0 ns"), (999.96, "1.00 us"), (12_345.6, "12.3 us")] {
+            assert_eq!(fractional_nanoseconds(value), text);
         }
     }
 

@@ -1,5 +1,6 @@
 //! From tables that are each right to a configuration that makes sense as a whole.
 
+mod ptp;
 mod sources;
 
 use std::collections::{BTreeMap, HashSet};
@@ -34,7 +35,6 @@ const IPV6_MTU_MIN: u32 = 1280;
 
 pub(super) fn check(document: Document) -> Result<Config, Vec<Fault>> {
     let mut faults = Faults::default();
-    refuse_later_releases(&document, &mut faults);
     check_clock(&document, &mut faults);
     check_access(&document, &mut faults);
     check_names(&document, &mut faults);
@@ -50,6 +50,7 @@ pub(super) fn check(document: Document) -> Result<Config, Vec<Fault>> {
         .collect();
     check_addresses(&document, &mut faults);
     let sources = sources::check(&document, &mut faults);
+    let ptp = ptp::check(&document, &mut faults);
     if !faults.0.is_empty() {
         return Err(faults.0);
     }
@@ -63,6 +64,7 @@ pub(super) fn check(document: Document) -> Result<Config, Vec<Fault>> {
         ntp_sources: document.ntp.source,
         ntp_broadcasts: document.ntp.broadcast,
         reference_clocks: sources.reference_clocks,
+        ptp,
         selection: document.selection,
         servo: document.servo,
         clock: document.clock,
@@ -73,12 +75,6 @@ pub(super) fn check(document: Document) -> Result<Config, Vec<Fault>> {
         ops: document.ops,
         state: document.state,
     })
-}
-
-fn refuse_later_releases(document: &Document, faults: &mut Faults) {
-    if document.ptp.is_some() {
-        faults.add("ptp", "this release serves NTP and has no PTP instance", "remove the table [ptp]");
-    }
 }
 
 fn check_clock(document: &Document, faults: &mut Faults) {
@@ -214,7 +210,7 @@ fn check_dpdk_port(path: &str, table: &PortTable, faults: &mut Faults) -> Option
         let remedy = "remove it; the device says what the port is";
         faults.add(format!("{path}.interface"), "a DPDK port has no kernel interface to bind to", remedy);
     }
-    let mtu = table.mtu.unwrap_or(super::document::Mtu::literal::<1500>()).get();
+    let mtu = table.mtu.unwrap_or(super::document::Mtu::literal::<1500>());
     let mut addresses = Vec::new();
     for (index, address) in table.addresses.iter().enumerate() {
         match own_address(*address) {
@@ -226,7 +222,7 @@ fn check_dpdk_port(path: &str, table: &PortTable, faults: &mut Faults) -> Option
         let remedy = "write addresses = [\"10.77.0.1/24\"], with the port's own address";
         faults.add(format!("{path}.addresses"), "a DPDK port without an address receives nothing", remedy);
     }
-    if mtu < IPV6_MTU_MIN && addresses.iter().any(|net| net.addr().is_ipv6()) {
+    if mtu.get() < IPV6_MTU_MIN && addresses.iter().any(|net| net.addr().is_ipv6()) {
         let remedy = format!("write at least {IPV6_MTU_MIN}, the least that IPv6 asks for");
         faults.add(format!("{path}.mtu"), format!("{mtu} is too small for the port's IPv6 addresses"), remedy);
     }
@@ -245,8 +241,8 @@ fn check_dpdk_port(path: &str, table: &PortTable, faults: &mut Faults) -> Option
         device,
         addresses,
         tap: tap_of(table),
-        mtu: u16::try_from(mtu).unwrap_or(u16::MAX),
-        vlans: table.vlans.iter().filter_map(|vlan| u16::try_from(vlan.get()).ok()).collect(),
+        mtu: mtu.to_u16(),
+        vlans: table.vlans.iter().map(|vlan| vlan.to_u16()).collect(),
     })
 }
 

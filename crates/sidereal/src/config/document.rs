@@ -5,6 +5,7 @@ mod clock;
 mod follow;
 mod ntp;
 mod port;
+mod ptp;
 mod reference_clock;
 
 pub use clock::{Clock, PtpClock, Reference, Steer, TimeScale};
@@ -13,6 +14,9 @@ use ntp::Ntp;
 pub use ntp::{KeyNumber, NtpBroadcast, NtpMode, NtpServer, NtpSource, RateLimit};
 pub use port::Backend;
 pub(super) use port::{Mtu, PortTable};
+pub use ptp::{
+    AcceptableMasterTable, ArbitraryTimescale, DelayMechanism, PtpPortTable, PtpProfile, PtpTable, PtpTransport,
+};
 pub(super) use reference_clock::{ReferenceClockKind, ReferenceClockTable};
 
 use schemars::JsonSchema;
@@ -40,6 +44,9 @@ pub struct Document {
     /// NTP.
     #[serde(default)]
     pub ntp: Ntp,
+    /// PTP instances: what they hear is measured as NTP sources are, and they lead where they are the best.
+    #[serde(default)]
+    pub ptp: Vec<PtpTable>,
     /// Clocks that are wired to this host, and whose time is measured as that of NTP sources is.
     #[serde(default)]
     pub reference_clock: Vec<ReferenceClockTable>,
@@ -70,9 +77,6 @@ pub struct Document {
     /// What is kept from one run to the next.
     #[serde(default)]
     pub state: State,
-    /// The PTP instance; refused in this release, which serves NTP.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ptp: Option<Ptp>,
 }
 
 /// How the program is laid out in threads.
@@ -130,18 +134,6 @@ impl Default for Dpdk {
     }
 }
 
-/// The PTP instance (IEEE 1588-2019).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Ptp {
-    /// domainNumber: instances of different domains do not see each other.
-    pub domain: u8,
-    /// priority1: what the best master clock algorithm compares first, lower is better.
-    pub priority1: Option<u8>,
-    /// priority2: what it compares among clocks of one quality, lower is better.
-    pub priority2: Option<u8>,
-}
-
 /// What becomes of the requests of a range of clients.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -183,6 +175,10 @@ pub struct Keys {
 pub struct Ops {
     /// The Unix socket that `sidereal status` asks.
     pub socket: SocketPath,
+    /// The Unix socket that PTP management clients ask (`pmc -u -s PATH`), and the only one by which they may change
+    /// anything; none without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ptp_management: Option<SocketPath>,
     /// How log lines look.
     pub log: LogFormat,
     /// What is logged: a level, and exceptions by module.
@@ -194,6 +190,7 @@ impl Default for Ops {
     fn default() -> Self {
         Self {
             socket: "/run/sidereal/control".parse().expect("a short absolute path"),
+            ptp_management: None,
             log: LogFormat::Human,
             log_level: "info".parse().expect("a level"),
         }

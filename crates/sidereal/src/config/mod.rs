@@ -13,20 +13,22 @@ mod schema;
 mod values;
 
 pub use document::{
-    Access, Action, Authentication, Backend, Clock, Document, Dpdk, FilterKind, Idle, KeyNumber, Keys, LogFormat, Mode,
-    NtpBroadcast, NtpMode, NtpServer, NtpSource, Ops, Pi, PtpClock, RateLimit, Reference, Selection, Servo, ServoKind,
-    Smear, SmearKind, State, Steer, TimeScale, Workers,
+    AcceptableMasterTable, Access, Action, ArbitraryTimescale, Authentication, Backend, Clock, DelayMechanism,
+    Document, Dpdk, FilterKind, Idle, KeyNumber, Keys, LogFormat, Mode, NtpBroadcast, NtpMode, NtpServer, NtpSource,
+    Ops, Pi, PtpClock, PtpPortTable, PtpProfile, PtpTable, PtpTransport, RateLimit, Reference, Selection, Servo,
+    ServoKind, Smear, SmearKind, State, Steer, TimeScale, Workers,
 };
 pub use error::{ConfigError, Position, Problem};
-pub use numbers::{Exponent, Gain, Poll, Ppm, Ratio, RealTime, Share, Whole};
+pub use numbers::{Exponent, Gain, LogInterval, Poll, Ppm, Ratio, RealTime, Share, Whole};
 pub use private::{StateDirectory, check_file as check_private_file};
 pub use schema::schema;
 pub use values::{
-    AbsolutePath, Correction, DevicePath, HostAddress, InterfaceName, Invalid, Length, LogFilter, PortName, Prefix,
-    ReferenceId, SocketPath, SourceName, Threshold,
+    AbsolutePath, Correction, DevicePath, HostAddress, Identity, InterfaceName, Invalid, Length, LogFilter,
+    MasterIdentity, PortName, Prefix, ReferenceId, SocketPath, SourceName, Threshold, UserDescription,
 };
 
 use ipnet::IpNet;
+use sidereal_ptp::{ClockIdentity, InstanceOptions};
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -56,6 +58,8 @@ pub struct Config {
     pub ntp_sources: Vec<NtpSource>,
     /// Who the time is sent to unasked.
     pub ntp_broadcasts: Vec<NtpBroadcast>,
+    /// The PTP instances, in the order of their [`sidereal_ptp::PortKey`]s.
+    pub ptp: Vec<Ptp>,
     /// The clocks that are wired to this host.
     pub reference_clocks: Vec<ReferenceClock>,
     /// Which sources are believed.
@@ -124,6 +128,33 @@ pub struct DpdkPort {
     pub mtu: u16,
     /// VLAN identifiers that are accepted besides untagged frames.
     pub vlans: Vec<u16>,
+}
+
+/// A PTP instance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ptp {
+    /// What it is called; no other source is called so.
+    pub name: SourceName,
+    /// Its clockIdentity; made of the port's MAC address where there is none.
+    pub identity: Option<ClockIdentity>,
+    /// How it behaves. Its identity and its port's address are known when its port is.
+    pub options: InstanceOptions,
+    /// The name of the port that it speaks on. A kernel port has an interface.
+    pub port: PortName,
+    /// The VLAN of its messages, which its port accepts; `None` for untagged ones.
+    pub vlan: Option<u16>,
+    /// What is added to the masters' time.
+    pub offset: Correction,
+    /// How far the path may make their time wrong at most.
+    pub asymmetry_limit: Option<Length>,
+    /// Which of its measurements are passed on.
+    pub filter: FilterKind,
+    /// How many measurements the filter looks at.
+    pub filter_length: Option<Whole<1, 64>>,
+    /// Which of them the filter `quantile` passes on.
+    pub quantile: Option<Share>,
+    /// What selection makes of it.
+    pub flags: Flags,
 }
 
 /// A clock that is wired to this host.

@@ -25,6 +25,20 @@ impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
         self.0
     }
 
+    /// The number, of a type whose greatest fits: another does not compile.
+    #[must_use]
+    pub fn to_u8(self) -> u8 {
+        const { assert!(MAX <= u8::MAX as u32, "may not fit") };
+        u8::try_from(self.0).unwrap_or(u8::MAX)
+    }
+
+    /// The number, of a type whose greatest fits: another does not compile.
+    #[must_use]
+    pub fn to_u16(self) -> u16 {
+        const { assert!(MAX <= u16::MAX as u32, "may not fit") };
+        u16::try_from(self.0).unwrap_or(u16::MAX)
+    }
+
     fn parse(number: i64) -> Result<Self, Invalid> {
         u32::try_from(number).ok().filter(|number| (MIN..=MAX).contains(number)).map(Self).ok_or_else(|| {
             Invalid::new(format!("{number} is out of range"), format!("write a whole number from {MIN} to {MAX}"))
@@ -72,53 +86,60 @@ impl<const MIN: u32, const MAX: u32> JsonSchema for Whole<MIN, MAX> {
     }
 }
 
-/// How often a source is asked: a power of two of a second, from -6 (64 times a second) to 17 (once in a day and a half).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "i64", into = "i8")]
-#[schemars(with = "i8", extend("minimum" = Poll::MIN, "maximum" = Poll::MAX))]
-pub struct Poll(i8);
+/// Makes types of powers of two of a second, each with the range that makes sense and an example in words.
+macro_rules! powers_of_two {
+    ($($(#[$doc:meta])+ $name:ident: $min:literal to $max:literal, $example:literal;)+) => {$(
+        $(#[$doc])+
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+        #[serde(try_from = "i64", into = "i8")]
+        #[schemars(with = "i8", extend("minimum" = $min, "maximum" = $max))]
+        pub struct $name(i8);
 
-impl Poll {
-    const MIN: i8 = -6;
-    const MAX: i8 = 17;
+        impl $name {
+            /// The exponent; one that is written into the program and out of range does not compile.
+            #[must_use]
+            pub const fn literal<const EXPONENT: i8>() -> Self {
+                const { assert!($min <= EXPONENT && EXPONENT <= $max, "out of range") };
+                Self(EXPONENT)
+            }
 
-    /// The exponent; one that is written into the program and out of range does not compile.
-    #[must_use]
-    pub const fn literal<const EXPONENT: i8>() -> Self {
-        const { assert!(Self::MIN <= EXPONENT && EXPONENT <= Self::MAX, "out of range") };
-        Self(EXPONENT)
-    }
+            /// The exponent.
+            #[must_use]
+            pub const fn get(self) -> i8 {
+                self.0
+            }
+        }
 
-    /// The exponent.
-    #[must_use]
-    pub const fn get(self) -> i8 {
-        self.0
-    }
+        impl TryFrom<i64> for $name {
+            type Error = Invalid;
+            fn try_from(exponent: i64) -> Result<Self, Invalid> {
+                let known = i8::try_from(exponent).ok().filter(|exponent| ($min..=$max).contains(exponent));
+                known.map(Self).ok_or_else(|| {
+                    let remedy = format!("write a power of two of a second, from {} to {}: {}", $min, $max, $example);
+                    Invalid::new(format!("{exponent} is out of range"), remedy)
+                })
+            }
+        }
+
+        impl From<$name> for i8 {
+            fn from(power: $name) -> Self {
+                power.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    )+};
 }
 
-impl TryFrom<i64> for Poll {
-    type Error = Invalid;
-    fn try_from(exponent: i64) -> Result<Self, Invalid> {
-        let known = i8::try_from(exponent).ok().filter(|exponent| (Self::MIN..=Self::MAX).contains(exponent));
-        known.map(Self).ok_or_else(|| {
-            Invalid::new(
-                format!("{exponent} is out of range"),
-                format!("write a power of two of a second, from {} to {}: 6 for 64 s", Self::MIN, Self::MAX),
-            )
-        })
-    }
-}
-
-impl From<Poll> for i8 {
-    fn from(poll: Poll) -> Self {
-        poll.0
-    }
-}
-
-impl fmt::Display for Poll {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
+powers_of_two! {
+    /// How often a source is asked: a power of two of a second, from -6 (64 times a second) to 17 (once in a day and a half).
+    Poll: -6 to 17, "6 for 64 s";
+    /// How often a PTP message is sent: a power of two of a second, from -7 (128 times a second) to 6 (once in 64 seconds).
+    LogInterval: -7 to 6, "-3 for 8 a second";
 }
 
 /// Makes types of numbers with a fraction, each with the range that makes sense.

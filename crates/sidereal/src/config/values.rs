@@ -1,7 +1,9 @@
 //! The values of a configuration that are written as text: each type is parsed once and can hold only what makes sense.
 
+mod ptp;
 mod source;
 
+pub use ptp::{Identity, MasterIdentity, UserDescription};
 pub use source::{Correction, DevicePath, HostAddress, SourceName};
 
 use core::fmt;
@@ -73,6 +75,14 @@ written_as_text!(
 #[serde(try_from = "String", into = "String")]
 #[schemars(extend("pattern" = r"^[A-Za-z0-9_.-]{1,12}$"), example = &"lan0")]
 pub struct PortName(String);
+
+impl PortName {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 impl FromStr for PortName {
     type Err = Invalid;

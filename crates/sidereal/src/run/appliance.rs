@@ -1,7 +1,7 @@
 //! One thread per worker, one for the engine, one for the exception path; the main thread serves the operator.
 
 use sidereal_cpu::LocalCounter;
-use sidereal_dataplane::{Idle, Placement, WorkerLink};
+use sidereal_dataplane::{Idle, Placement, ptp_link};
 use sidereal_engine::Event;
 use sidereal_nic::{RxQueue, TxQueue};
 use sidereal_nic_kernel::poll::{PollFd, poll};
@@ -22,14 +22,14 @@ use super::clock::ClockKeeper;
 use super::exception::{self, ExceptionPath};
 use super::link::LinkWatch;
 use super::mailbox::{Mail, Mailbox, Postbox, mailbox};
-use super::ports::{self, Queues};
+use super::ports::{self, Memberships, OpenPort, Queues};
 use super::reload::reload;
 use super::serve_control;
 use super::signals::Signals;
 use super::start::Start;
 use super::state::StateFile;
 use super::waiting::{Ready, wait};
-use super::worker::{Common, ticks_per_second};
+use super::worker::{Common, Links, ticks_per_second};
 use crate::command::Failure;
 use crate::config::{self, Config, Port, PortKind};
 
@@ -57,12 +57,15 @@ pub(super) fn run(
         warn!("{unfit}: CLOCK_MONOTONIC_RAW is read instead, which takes longer");
     }
     let hertz = ticks_per_second(counter);
-    let Start { keeper, snapshot, policy, mut board } = Start::new(counter, &config, hertz, state)?;
+    // Before the engine is made: PTP clocks have their identities from the MAC addresses of ports.
+    let opened = ports::open_all(&config, counter)?;
+    let macs = ports::macs(&config, &opened);
+    let Start { mut keeper, snapshot, policy, mut board } = Start::new(counter, &config, &macs, hertz, state)?;
     let (mut policy, _) = sidereal_publish::table(policy);
 
     let mut workers = Workers::default();
     let common = Common { config: &config, counter, snapshot, policy: &policy };
-    if let Err(failure) = workers.start_ports(&common, &mut board) {
+    if let Err(failure) = workers.start_ports(&common, opened, &mut keeper, &mut board) {
         // Ports that are open already are closed in order.
         workers.stop();
         return Err(failure);
@@ -89,7 +92,7 @@ pub(super) fn run(
             return Ok(());
         }
         if signals.reload()
-            && let Some(reloaded) = reload(&mut config, path, hertz)
+            && let Some(reloaded) = reload(&mut config, &macs, path, hertz)
         {
             policy.replace(reloaded.policy);
             reloaded.events.into_iter().for_each(|event| threads.tell_engine(event));
@@ -146,22 +149,38 @@ struct Workers {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
     exception: Option<JoinHandle<()>>,
+    memberships: Vec<Memberships>,
 }
 
 impl Workers {
-    /// Opens the ports and starts a thread for each queue. Comes back once all of them serve.
-    fn start_ports(&mut self, common: &Common<'_>, board: &mut Board) -> Result<(), Failure> {
+    /// Starts a thread for each queue of the ports that are open. Comes back once all of them serve.
+    fn start_ports(
+        &mut self,
+        common: &Common<'_>,
+        opened: Vec<OpenPort>,
+        keeper: &mut ClockKeeper,
+        board: &mut Board,
+    ) -> Result<(), Failure> {
         let (report, reports) = mpsc::channel();
         let mut paths = Vec::new();
-        let opened = ports::open_all(common.config, common.counter)?;
         for (port, opened) in common.config.ports.iter().zip(opened) {
             board.add_port(port, &opened.capabilities, opened.mac, LinkWatch::new(opened.link));
-            let mut links = Vec::new();
+            let mut links: Vec<Links> = Vec::new();
             if let (PortKind::Dpdk(dpdk), Some(mac)) = (&port.kind, opened.mac) {
                 let (path, path_links) = ExceptionPath::open(port, dpdk, mac)?;
                 board.add_exception_path(path.counts());
                 paths.push(path);
-                links = path_links;
+                let ptp = ports::ptp_services(common.config, port, mac)?;
+                self.memberships.push(Memberships::join(port, dpdk, &ptp));
+                let of_engine = if ptp.is_empty() {
+                    Vec::new()
+                } else {
+                    let (of_workers, of_engine) = ptp_link(&ptp, keeper.responders(), port.queues);
+                    keeper.attach_ptp(of_engine);
+                    of_workers
+                };
+                let mut of_engine = of_engine.into_iter();
+                links.extend(path_links.into_iter().map(|link| Links { exception: Some(link), ptp: of_engine.next() }));
             }
             let mut starter = Starter { common, port, board, links: links.into_iter(), report: &report };
             match opened.queues {
@@ -211,7 +230,7 @@ struct Starter<'a, 'b> {
     common: &'a Common<'b>,
     port: &'a Port,
     board: &'a mut Board,
-    links: std::vec::IntoIter<WorkerLink>,
+    links: std::vec::IntoIter<Links>,
     report: &'a Sender<Result<(), String>>,
 }
 
@@ -235,7 +254,8 @@ impl Starter<'_, '_> {
         for (queue, pair) in queues.into_iter().enumerate() {
             let core = self.port.cores.get(queue).copied();
             let service = ports::service(self.common.config, self.port);
-            let mut worker = self.common.worker(pair, service, self.links.next(), (queue, core), self.board)?;
+            let mut worker =
+                self.common.worker(pair, service, self.links.next().unwrap_or_default(), (queue, core), self.board)?;
             let placement = placement(&self.common.config.workers, core, sleep);
             let (stop, report, enter) = (Arc::clone(stop), self.report.clone(), enter.clone());
             let name = format!("{}/{queue}", self.port.name);

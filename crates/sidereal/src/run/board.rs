@@ -5,7 +5,7 @@ use sidereal_dataplane::{Count, CounterReading, ResidenceReader, SnapshotReader,
 use sidereal_nic::Capabilities;
 use sidereal_ntp::LeapIndicator;
 use sidereal_ops::{
-    ClockStatus, LinkState, PortStatus, RateMeter, ResidenceStatus, Sources, Status, Totals, WorkerStatus,
+    ClockStatus, LinkState, PortStatus, Ptp, RateMeter, ResidenceStatus, Sources, Status, Totals, WorkerStatus,
 };
 use sidereal_time::{Counter, Span};
 use std::collections::BTreeMap;
@@ -159,6 +159,7 @@ impl Board {
             clock: self.clock(),
             readings: BTreeMap::new(),
             clocks: Vec::new(),
+            ptp: self.view.get().ptp.iter().map(show::ptp::summary).collect(),
             leap_seconds: self.leap.status(leap::now()),
             ports: self.ports.iter().map(PortView::status).collect(),
             workers: self.workers(),
@@ -174,6 +175,11 @@ impl Board {
     pub(super) fn sources(&self) -> Sources {
         let shown = self.view.get();
         shown.status.as_ref().map(|status| show::sources(status, &shown.sources)).unwrap_or_default()
+    }
+
+    /// How the PTP instances are.
+    pub(super) fn ptp(&self) -> Ptp {
+        show::ptp::ptp(&self.view.get().ptp)
     }
 
     fn clock(&mut self) -> ClockStatus {

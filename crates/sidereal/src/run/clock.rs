@@ -2,22 +2,28 @@
 //! words for the log.
 
 use sidereal_cpu::LocalCounter;
-use sidereal_dataplane::SnapshotReader;
+use sidereal_dataplane::{EnginePtp, SnapshotReader};
 use sidereal_engine::{Action, Engine, EngineConfig, Event, SNAPSHOT_WORDS, Severity, Snapshot};
-use sidereal_publish::{SeqlockWriter, seqlock};
-use sidereal_time::{LeapTable, LocalClock, Rate, Ticks};
-use std::os::fd::BorrowedFd;
+use sidereal_ptp::Responders;
+use sidereal_publish::{SeqlockWriter, TableWriter, seqlock};
+use sidereal_time::{LeapTable, Rate};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
+use super::happened::Happened;
 use super::host_clocks::HostClocks;
+use super::ptp::PtpPorts;
+use super::ptp_management::ManagementSocket;
 use super::reference_clocks::ReferenceClocks;
 use super::resolve::Resolver;
-use super::sockets::{Happened, Sockets};
+use super::sockets::Sockets;
 use super::state::StateFile;
 use super::view::{View, ViewReader};
 use super::waiting::Ready;
-use crate::config::Config;
+use crate::command::Failure;
+use crate::config::{Config, SocketPath};
+use crate::counter::local_clock;
 
 /// Keeps the engine going. It waits for nothing: whoever has it decides in which thread it runs, and waits for its
 /// descriptors.
@@ -28,6 +34,9 @@ pub(super) struct ClockKeeper {
     writer: SeqlockWriter<Snapshot, SNAPSHOT_WORDS>,
     clocks: HostClocks,
     sockets: Sockets,
+    ptp: PtpPorts,
+    responders: TableWriter<Responders>,
+    management: Option<ManagementSocket>,
     references: ReferenceClocks,
     resolver: Resolver,
     state: StateFile,
@@ -46,9 +55,8 @@ impl ClockKeeper {
         engine_config: EngineConfig,
         leap_table: LeapTable,
         state: StateFile,
-    ) -> (Self, SnapshotReader, ViewReader) {
-        let rate = Rate::from_hertz(counter.nominal_hertz());
-        let local = LocalClock { counter: counter.counter(), width: 64, rate, precision: precision(counter, rate) };
+    ) -> Result<(Self, SnapshotReader, ViewReader), Failure> {
+        let local = local_clock(counter);
         let clocks = HostClocks::new(counter, config);
         let engine = Engine::new(local, engine_config, leap_table, counter.now());
         let (writer, snapshots) = seqlock(engine.snapshot());
@@ -56,36 +64,61 @@ impl ClockKeeper {
         let reader = view.reader();
         let mut keeper = Self {
             counter,
-            rate,
+            rate: local.rate,
             engine,
             writer,
             clocks,
             sockets: Sockets::new(counter, config),
+            ptp: PtpPorts::open(counter, config)?,
+            responders: sidereal_publish::table(Responders::default()).0,
+            management: config.ops.ptp_management.as_ref().map(management_socket).transpose()?,
             references: ReferenceClocks::new(counter, config),
             resolver: Resolver::system(),
             state,
             view,
         };
         keeper.identify();
-        (keeper, snapshots, reader)
+        Ok((keeper, snapshots, reader))
+    }
+
+    /// Who answers Delay_Req, for workers to read.
+    pub(super) fn responders(&self) -> &TableWriter<Responders> {
+        &self.responders
+    }
+
+    /// Adds a port whose PTP messages come by its workers.
+    pub(super) fn attach_ptp(&mut self, link: EnginePtp) {
+        self.ptp.attach(link);
     }
 
     /// What to wait for, in the order that [`Self::turn`] wants.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.sockets.descriptors().chain(self.references.descriptors())
+        let of_management = self.management.iter().map(AsFd::as_fd);
+        let of_sockets = self.ptp.descriptors().chain(self.sockets.descriptors());
+        of_sockets.chain(of_management).chain(self.references.descriptors())
     }
 
     /// How long nothing needs to be done unless a descriptor is ready.
     pub(super) fn idle(&self) -> Duration {
         let now = Instant::now();
-        let of_others = [self.sockets.idle(now), self.references.idle(now), self.resolver.idle(), TURN_MAX];
+        let of_others =
+            [self.ptp.idle(now), self.sockets.idle(now), self.references.idle(now), self.resolver.idle(), TURN_MAX];
         of_others.into_iter().fold(self.until_timeout(), Duration::min)
     }
 
     /// Does what is to be done, with the descriptors that are `ready`.
     pub(super) fn turn(&mut self, ready: &[Ready]) {
         let now = Instant::now();
-        let (of_sockets, of_references) = ready.split_at_checked(self.sockets.count()).unwrap_or((ready, &[]));
+        let (of_ptp, ready) = split(ready, self.ptp.count());
+        let (of_sockets, ready) = split(ready, self.sockets.count());
+        let (of_management, of_references) = split(ready, usize::from(self.management.is_some()));
+        // First, because others wait for these answers.
+        for happened in self.ptp.turn(of_ptp, self.clocks.system(), &self.engine.snapshot().local, now) {
+            self.handle(happened.event());
+        }
+        if of_management.iter().any(|ready| ready.any()) {
+            self.manage();
+        }
         for happened in self.sockets.turn(of_sockets, self.clocks.system(), now) {
             self.handle(happened.event());
         }
@@ -100,8 +133,8 @@ impl ClockKeeper {
         }
         self.handle(Event::Timer);
         if self.view.is_due(now) {
-            let at = self.counter.now();
-            self.view.show(self.engine.status(at), self.engine.sources(at), now);
+            self.responders.collect();
+            self.show(now);
         }
     }
 
@@ -120,6 +153,37 @@ impl ClockKeeper {
     /// Lets the engine save what it has learned.
     pub(super) fn stop(&mut self) {
         self.handle(Event::Stop);
+    }
+
+    /// Shows how everything is.
+    fn show(&mut self, now: Instant) {
+        self.count_answers();
+        let at = self.counter.now();
+        let mut ptp = self.engine.ptp();
+        for instance in &mut ptp {
+            for (name, count) in self.ptp.counts(instance.port) {
+                match instance.counts.iter_mut().find(|(known, _)| *known == name) {
+                    Some((_, sum)) => *sum += count,
+                    None => instance.counts.push((name, count)),
+                }
+            }
+        }
+        self.view.show(self.engine.status(at), self.engine.sources(at), ptp, now);
+    }
+
+    /// Lets the engine count what was answered without it.
+    fn count_answers(&mut self) {
+        let answered = self.ptp.take_answered();
+        self.tell_all(&answered);
+    }
+
+    /// Hands the engine what management clients have sent.
+    fn manage(&mut self) {
+        self.count_answers();
+        let messages = self.management.as_mut().map(ManagementSocket::receive).unwrap_or_default();
+        for (client, message) in messages {
+            self.handle(Event::PtpManagement { client, message: &message });
+        }
     }
 
     /// Which of the engine's sources the reference clocks are.
@@ -172,6 +236,20 @@ impl ClockKeeper {
             }
             Action::Resolve { source, name, port } => self.resolver.ask(source, name, port),
             Action::Save(saved) => self.state.save(&saved),
+            Action::SendPtp(outgoing) => {
+                if let Some(happened) = self.ptp.send(&outgoing) {
+                    self.tell(happened.event());
+                }
+            }
+            Action::PublishResponders(responders) => {
+                self.responders.replace(responders.clone());
+                self.ptp.set_responders(responders);
+            }
+            Action::AnswerManagement { client, payload } => {
+                if let Some(management) = &self.management {
+                    management.answer(client, &payload);
+                }
+            }
         }
     }
 
@@ -189,26 +267,22 @@ impl ClockKeeper {
     }
 }
 
-/// How long reading the counter takes, as the next power of two of a second: the shortest step between two readings that
-/// follow one another (RFC 5905 §7.3).
-fn precision(counter: LocalCounter, rate: Rate) -> i8 {
-    const TRIES: usize = 1000;
-    let step = |_| {
-        let Ticks(before) = counter.now();
-        counter.now().0.wrapping_sub(before)
-    };
-    let shortest = (0..TRIES).map(step).filter(|ticks| *ticks > 0).min().unwrap_or(1);
-    let seconds = rate.span(i64::try_from(shortest).unwrap_or(i64::MAX)).as_secs_f64();
-    #[expect(clippy::cast_possible_truncation, reason = "`as` saturates, and the clamp leaves what a counter can have")]
-    let log2 = seconds.log2().ceil().clamp(-30.0, 0.0) as i8;
-    log2
+/// The first `count` of what is ready, and the rest.
+fn split(ready: &[Ready], count: usize) -> (&[Ready], &[Ready]) {
+    ready.split_at_checked(count).unwrap_or((ready, &[]))
+}
+
+fn management_socket(path: &SocketPath) -> Result<ManagementSocket, Failure> {
+    ManagementSocket::bind(path.as_path()).map_err(|error| {
+        Failure::Failed(format!("{error}\n  help: set `ops.ptp_management` to another path, or leave it out"))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config;
-    use crate::engine_config::engine_config;
+    use crate::engine_config::{Macs, engine_config};
     use crate::run::waiting::wait;
     use sidereal_ntp::{KeyTable, Stratum};
     use sidereal_time::Span;
@@ -219,10 +293,10 @@ mod tests {
         let config = Config::parse(config::DEFAULT, Path::new("default.toml")).unwrap();
         let directory = tempfile::tempdir().unwrap();
         for counter in [LocalCounter::best(), LocalCounter::MonotonicRaw] {
-            let engine_config = engine_config(&config, &KeyTable::default(), None).unwrap();
+            let engine_config = engine_config(&config, &KeyTable::default(), &Macs::new(), None).unwrap();
             let state = StateFile::new(directory.path());
             let (mut keeper, mut reader, view) =
-                ClockKeeper::new(counter, &config, engine_config, LeapTable::built_in(), state);
+                ClockKeeper::new(counter, &config, engine_config, LeapTable::built_in(), state).unwrap();
             let deadline = Instant::now() + Duration::from_secs(20);
             while reader.get().system.stratum != Stratum::PRIMARY {
                 assert!(Instant::now() < deadline, "never synchronised: {:?}", reader.get());

@@ -7,10 +7,13 @@ mod appliance;
 mod board;
 mod clock;
 mod exception;
+mod happened;
 mod host_clocks;
 mod link;
 mod mailbox;
 mod ports;
+mod ptp;
+mod ptp_management;
 mod reference_clocks;
 mod reload;
 mod resolve;
@@ -80,6 +83,7 @@ fn serve_control(control: &ControlSocket, board: &mut Board) {
         let answer = |request| match request {
             Request::Status => Reply::Status(Box::new(board.status())),
             Request::Sources => Reply::Sources(board.sources()),
+            Request::Ptp => Reply::Ptp(board.ptp()),
         };
         match control.serve_once(answer) {
             Ok(Served::Nothing) => return,

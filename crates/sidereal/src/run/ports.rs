@@ -1,18 +1,22 @@
 //! Ports, opened as the configuration says.
 
 use sidereal_cpu::LocalCounter;
-use sidereal_dataplane::Service;
+use sidereal_dataplane::{Framing, PtpService, Service};
 use sidereal_nic::Capabilities;
 use sidereal_nic_kernel::{Mode, UdpOptions, UdpPort, UdpRx, UdpTx};
+use sidereal_ptp::{Address, ClockIdentity, PortIdentity};
 use std::num::NonZeroU16;
 
 use crate::command::Failure;
-use crate::config::{Config, KernelPort, NtpMode, NtpSource, Port, PortKind, SmearKind};
+use crate::config::{Config, KernelPort, NtpMode, NtpSource, Port, PortKind, Ptp, SmearKind};
+use crate::engine_config::{Macs, kernel_macs, own_address};
 
 #[cfg(feature = "dpdk")]
 pub(super) use self::dpdk::Environment;
+pub(super) use self::groups::Memberships;
 #[cfg(feature = "dpdk")]
 mod dpdk;
+mod groups;
 
 /// A port that is open.
 pub(super) struct OpenPort {
@@ -77,6 +81,30 @@ pub(super) fn service(config: &Config, port: &Port) -> Service {
         SmearKind::Cosine => Some(sidereal_engine::SmearKind::Cosine),
     };
     Service { addresses, ntp_port: ntp_port(config), vlans, smear }
+}
+
+/// The PTP Ports whose messages come by the workers of `port`, a port of DPDK with this MAC address.
+pub(super) fn ptp_services(config: &Config, port: &Port, mac: [u8; 6]) -> Result<Vec<PtpService>, Failure> {
+    let service = |ptp: &Ptp| {
+        let options = &ptp.options.port;
+        let address = match own_address(port, options.transport, Some(mac)) {
+            Some(Address::Ip(address)) => Some(address),
+            _ => None,
+        };
+        let missing =
+            || Failure::Usage(format!("ptp \"{}\": the port \"{}\" has no such address", ptp.name, port.name));
+        let framing = Framing::new(options.transport, mac, address, ptp.vlan).ok_or_else(missing)?;
+        let clock = ptp.identity.unwrap_or_else(|| ClockIdentity::from_mac(mac));
+        let identity = PortIdentity { clock, number: options.number };
+        Ok(PtpService { key: options.key, domain: ptp.options.domain, identity, framing })
+    };
+    config.ptp.iter().filter(|ptp| ptp.port == port.name).map(service).collect()
+}
+
+/// The MAC addresses of ports: of the kernel's interfaces, and of ports that are open.
+pub(super) fn macs(config: &Config, opened: &[OpenPort]) -> Macs {
+    let of_open = config.ports.iter().zip(opened).filter_map(|(port, open)| Some((port.name.clone(), open.mac?)));
+    kernel_macs(config).into_iter().chain(of_open).collect()
 }
 
 /// Opens every port, those of DPDK by `counter`.

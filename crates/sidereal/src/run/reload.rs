@@ -6,7 +6,7 @@ use std::path::Path;
 use tracing::{error, info, warn};
 
 use crate::config::Config;
-use crate::engine_config::engine_config;
+use crate::engine_config::{Macs, engine_config};
 use crate::leap::Leap;
 use crate::policy::policy;
 
@@ -20,9 +20,10 @@ pub(super) struct Reload {
     pub(super) leap: Leap,
 }
 
-/// Reads the file at `path` again and takes over into `running` what can change while it runs. Where the file is no good,
+/// Reads the file at `path` again and takes over into `running` what can change while it runs; `macs` are those of the ports
+/// that run. Where the file is no good,
 /// nothing changes, and the log says why.
-pub(super) fn reload(running: &mut Config, path: &Path, ticks_per_second: u64) -> Option<Reload> {
+pub(super) fn reload(running: &mut Config, macs: &Macs, path: &Path, ticks_per_second: u64) -> Option<Reload> {
     let config = match Config::load(path) {
         Ok(config) => config,
         Err(error) => {
@@ -38,7 +39,7 @@ pub(super) fn reload(running: &mut Config, path: &Path, ticks_per_second: u64) -
         }
     };
     let next = changed(running, &config);
-    let engine = match engine_config(&next, &policy.keys, None) {
+    let engine = match engine_config(&next, &policy.keys, macs, None) {
         Ok(engine) => engine,
         Err(error) => {
             error!("nothing is changed: {error}\n  help: {}", error.remedy());
@@ -91,6 +92,7 @@ fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
         ),
         ("ntp.broadcast", running.ntp_broadcasts != new.ntp_broadcasts),
         ("reference_clock", running.reference_clocks != new.reference_clocks),
+        ("ptp", running.ptp != new.ptp),
         ("ptp_clock", running.ptp_clocks != new.ptp_clocks),
         ("ops", running.ops != new.ops),
         ("state", running.state != new.state),
@@ -131,6 +133,9 @@ mod tests {
             assert!(DEFAULT.contains(from), "{from}");
             assert_eq!(needs_restart(&running, &parsed(&DEFAULT.replacen(from, to, 1))), keys, "{to}");
         }
+        let bound = DEFAULT.replacen("# interface =", "interface =", 1);
+        let with_ptp = format!("{bound}\n[[ptp]]\nname = 'a'\n[[ptp.port]]\nport = 'lan0'\n");
+        assert_eq!(needs_restart(&parsed(&bound), &parsed(&with_ptp)), ["ptp"]);
     }
 
     #[test]
@@ -141,7 +146,7 @@ mod tests {
         let text = DEFAULT.replace("directory = \"/var/lib/sidereal\"", &state);
         let mut running = parsed(&text);
         std::fs::write(&path, text.replace("stratum = 1 ", "stratum = 3 ")).unwrap();
-        let reloaded = reload(&mut running, &path, TICKS_PER_SECOND).unwrap();
+        let reloaded = reload(&mut running, &Macs::new(), &path, TICKS_PER_SECOND).unwrap();
         assert_eq!(running.clock.stratum.get(), 3);
         let [Event::Configuration(engine), Event::LeapTable(_)] = &reloaded.events else {
             panic!("{:?}", reloaded.events)
@@ -149,12 +154,15 @@ mod tests {
         assert!(matches!(engine.reference, Reference::System(system) if system.stratum.number() == 3));
 
         std::fs::write(&path, text.replace("stratum = 1 ", "stratum = 30 ")).unwrap();
-        assert!(reload(&mut running, &path, TICKS_PER_SECOND).is_none());
+        assert!(reload(&mut running, &Macs::new(), &path, TICKS_PER_SECOND).is_none());
         let unkeepable = format!("{text}\n[ntp.server.rate_limit]\nrequests_per_second = 1000\n");
         std::fs::write(&path, unkeepable).unwrap();
-        assert!(reload(&mut running, &path, 10).is_none(), "a counter of 10 Hz cannot tell 1000 requests apart");
+        assert!(
+            reload(&mut running, &Macs::new(), &path, 10).is_none(),
+            "a counter of 10 Hz cannot tell 1000 requests apart"
+        );
         assert_eq!(running.clock.stratum.get(), 3);
-        assert!(reload(&mut running, &path, TICKS_PER_SECOND).is_some());
+        assert!(reload(&mut running, &Macs::new(), &path, TICKS_PER_SECOND).is_some());
         assert!(running.ntp_server.rate_limit.is_some());
     }
 }

@@ -20,9 +20,10 @@ use super::signals::Signals;
 use super::start::Start;
 use super::state::StateFile;
 use super::waiting::{Ready, wait};
-use super::worker::{Common, ticks_per_second};
+use super::worker::{Common, Links, ticks_per_second};
 use crate::command::Failure;
 use crate::config::{Config, PortKind};
+use crate::engine_config::kernel_macs;
 
 type Worker = sidereal_dataplane::Worker<UdpRx, UdpTx>;
 
@@ -42,7 +43,8 @@ pub(super) fn run(
     // The only counter that a simulator which stands in for libc can give us.
     let counter = LocalCounter::MonotonicRaw;
     let hertz = ticks_per_second(counter);
-    let Start { mut keeper, snapshot, policy, mut board } = Start::new(counter, &config, hertz, state)?;
+    let macs = kernel_macs(&config);
+    let Start { mut keeper, snapshot, policy, mut board } = Start::new(counter, &config, &macs, hertz, state)?;
     let (mut policy, _) = sidereal_publish::table(policy);
     let mut workers = workers(&Common { config: &config, counter, snapshot, policy: &policy }, &mut board)?;
     settle(&config)?;
@@ -78,7 +80,7 @@ pub(super) fn run(
             break;
         }
         if signals.reload()
-            && let Some(reloaded) = reload(&mut config, path, hertz)
+            && let Some(reloaded) = reload(&mut config, &macs, path, hertz)
         {
             policy.replace(reloaded.policy);
             reloaded.events.into_iter().for_each(|event| keeper.handle(event));
@@ -102,7 +104,7 @@ fn workers(common: &Common<'_>, board: &mut Board) -> Result<Vec<Worker>, Failur
         if let Queues::Kernel(queues) = opened.queues {
             for (queue, pair) in queues.into_iter().enumerate() {
                 let service = ports::service(common.config, port);
-                workers.push(common.worker(pair, service, None, (queue, None), board)?);
+                workers.push(common.worker(pair, service, Links::default(), (queue, None), board)?);
             }
         }
     }

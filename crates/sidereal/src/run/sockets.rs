@@ -1,52 +1,27 @@
 //! The sockets of associations: which packet leaves by which, and whose answer comes by which.
 
 use sidereal_cpu::LocalCounter;
-use sidereal_engine::{Endpoint, Event, MAX_SOURCES, Outgoing, PacketId, SourceId};
+use sidereal_engine::{Endpoint, MAX_SOURCES, Outgoing, PacketId, SourceId};
 use sidereal_nic_kernel::{AssociationSocket, DATAGRAM_BYTES, OpenError};
 use sidereal_phc::SystemClock;
-use sidereal_time::{Arrived, Counter, Stamp, StampSource, Ticks, TxStamp, TxToken};
+use sidereal_time::{Arrived, StampSource, Ticks, TxStamp, TxToken};
 use std::collections::BTreeSet;
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 use tracing::{debug, warn};
 
+use super::happened::{Happened, is_unreachable};
 use super::ports::ntp_port;
 use super::waiting::Ready;
 use crate::config::Config;
+use crate::counter::locate;
 
 /// How long a port of a source's own stays open after its last question: answers do not take longer, and nobody else is to
 /// have time to find it.
 const FRESH_LIFETIME: Duration = Duration::from_secs(8);
 /// How soon stamps are looked for while some are missing.
 const STAMP_WAIT: Duration = Duration::from_millis(20);
-
-/// What has happened at the sockets.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Happened {
-    /// A datagram has come for a source.
-    Datagram { source: SourceId, from: SocketAddr, payload: Vec<u8>, arrival: Arrived },
-    /// A packet has left.
-    Transmitted { packet: PacketId, left: Arrived },
-    /// A packet has not.
-    SendFailed { packet: PacketId, unreachable: bool },
-}
-
-impl Happened {
-    /// As the engine is told.
-    pub(super) fn event(&self) -> Event<'_> {
-        match self {
-            Self::Datagram { source, from, payload, arrival } => {
-                Event::Datagram { source: *source, from: *from, payload, arrival: *arrival }
-            }
-            Self::Transmitted { packet, left } => Event::Transmitted { packet: *packet, left: Some(*left) },
-            Self::SendFailed { packet, unreachable } => {
-                Event::SendFailed { packet: *packet, unreachable: *unreachable }
-            }
-        }
-    }
-}
 
 /// All sockets of associations and broadcasts. They are few: two or three for each source.
 #[derive(Debug)]
@@ -135,7 +110,7 @@ impl Sockets {
         let sent = held.socket.send(&outgoing.payload, token);
         match sent {
             Ok(()) if outgoing.stamp_wanted => held.sent.push((outgoing.packet, left)),
-            Ok(()) => happened.push(transmitted(outgoing.packet, left, StampSource::Software)),
+            Ok(()) => happened.push(Happened::transmitted(outgoing.packet, left, StampSource::Software)),
             Err(error) => {
                 debug!("{}: {error}", outgoing.to);
                 happened.push(Happened::SendFailed { packet: outgoing.packet, unreachable: is_unreachable(&error) });
@@ -243,8 +218,8 @@ impl Held {
             TxStamp::Stamped(stamp) => locate(clock, stamp),
             TxStamp::Lost => None,
         };
-        let (ticks, source) = located.unwrap_or((by_us, StampSource::Software));
-        Some(transmitted(packet, ticks, source))
+        let left = located.unwrap_or(Arrived { ticks: by_us, source: StampSource::Software });
+        Some(Happened::transmitted(packet, left.ticks, left.source))
     }
 
     /// Receives one datagram: the others' turn comes before the next, and whoever waits finds the socket ready again.
@@ -259,7 +234,7 @@ impl Held {
             }
         };
         let located = received.stamp.and_then(|stamp| locate(clock, stamp));
-        let (ticks, source) = located.unwrap_or_else(|| (counter.now(), StampSource::Software));
+        let arrival = located.unwrap_or_else(|| Arrived { ticks: counter.now(), source: StampSource::Software });
         // Whatever is sent to all comes here; link-local addresses differ by their interface.
         let is_peer = (received.from.ip(), received.from.port()) == (self.peer.ip(), self.peer.port());
         if self.kind == Kind::Listener && !is_peer {
@@ -267,47 +242,19 @@ impl Held {
         }
         // A datagram that was cut is no message of ours.
         let payload = buffer.get(..received.len)?.to_vec();
-        Some(Happened::Datagram {
-            source: self.source?,
-            from: received.from,
-            payload,
-            arrival: Arrived { ticks, source },
-        })
+        Some(Happened::Datagram { source: self.source?, from: received.from, payload, arrival })
     }
 
     /// Closes the socket; what was still waited for left when we say.
     fn close(self) -> Vec<Happened> {
         let tokens = self.socket.close().map(|(token, _)| PacketId(token.redeem()));
         let sent = tokens.filter_map(|packet| self.sent.iter().find(|(sent, _)| *sent == packet));
-        sent.map(|(packet, left)| transmitted(*packet, *left, StampSource::Software)).collect()
+        sent.map(|(packet, left)| Happened::transmitted(*packet, *left, StampSource::Software)).collect()
     }
-}
-
-/// Where the counter stood at a stamp of the kernel, and who took it; `None` where the stamp has no place on the counter.
-fn locate(clock: &mut SystemClock, stamp: Stamp) -> Option<(Ticks, StampSource)> {
-    if stamp.counter != Counter::Realtime {
-        return None;
-    }
-    match clock.locate(sidereal_time::Instant::from_nanos(stamp.ticks.0.into())) {
-        Ok(located) => Some((located.ticks, stamp.source)),
-        Err(error) => {
-            debug!("a stamp of the kernel is not used: {error}");
-            None
-        }
-    }
-}
-
-fn transmitted(packet: PacketId, ticks: Ticks, source: StampSource) -> Happened {
-    Happened::Transmitted { packet, left: Arrived { ticks, source } }
 }
 
 fn is_open_unreachable(error: &OpenError) -> bool {
     matches!(error, OpenError::Call { error, .. } if is_unreachable(error))
-}
-
-fn is_unreachable(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
-    matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable)
 }
 
 #[cfg(test)]
@@ -379,7 +326,9 @@ mod tests {
         let stamped = (0..100).any(|_| {
             let before = bench.counter.now();
             let asked_from = bench.ask(1, Endpoint::Fresh);
-            let Happened::Transmitted { packet: PacketId(1), left } = bench.next() else { panic!("not sent") };
+            let Happened::Transmitted { packet: PacketId(1), left: Some(left) } = bench.next() else {
+                panic!("not sent")
+            };
             bench.server.send_to(b"answer", asked_from).unwrap();
             let Happened::Datagram { source: SOURCE, from, payload, arrival } = bench.next() else {
                 panic!("no answer")
@@ -407,7 +356,7 @@ mod tests {
         bench.ask(8, Endpoint::Fresh);
         let late = Instant::now() + FRESH_LIFETIME;
         let sent = bench.sockets.turn(&[], &mut bench.clock, late);
-        let is_software = |happened: &Happened| matches!(happened, Happened::Transmitted { left, .. } if left.source == StampSource::Software);
+        let is_software = |happened: &Happened| matches!(happened, Happened::Transmitted { left: Some(left), .. } if left.source == StampSource::Software);
         assert!(sent.len() == 1 && sent.iter().all(is_software), "a stamp that nobody read in time: {sent:?}");
         assert_eq!(bench.sockets.count(), 0);
         assert_eq!(bench.sockets.idle(late), Duration::MAX);
@@ -443,7 +392,7 @@ mod tests {
         let to = bench.server.local_addr().unwrap();
         let sent = bench.send(2, Endpoint::Fresh, to, false);
         assert!(
-            matches!(sent[..], [Happened::Transmitted { packet: PacketId(2), left }] if left.source == StampSource::Software)
+            matches!(sent[..], [Happened::Transmitted { packet: PacketId(2), left: Some(left) }] if left.source == StampSource::Software)
         );
         assert!(!bench.sockets.held[0].socket.is_waiting());
     }

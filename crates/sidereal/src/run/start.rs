@@ -9,7 +9,7 @@ use super::clock::ClockKeeper;
 use super::state::StateFile;
 use crate::command::Failure;
 use crate::config::Config;
-use crate::engine_config::engine_config;
+use crate::engine_config::{Macs, engine_config};
 use crate::leap::Leap;
 use crate::policy;
 
@@ -22,13 +22,19 @@ pub(super) struct Start {
 }
 
 impl Start {
-    /// Reads the files that `config` names and what was saved, and makes the engine.
-    pub(super) fn new(counter: LocalCounter, config: &Config, hertz: u64, state: StateFile) -> Result<Self, Failure> {
+    /// Reads the files that `config` names and what was saved, and makes the engine. `macs` are those of its ports.
+    pub(super) fn new(
+        counter: LocalCounter,
+        config: &Config,
+        macs: &Macs,
+        hertz: u64,
+        state: StateFile,
+    ) -> Result<Self, Failure> {
         let leap = Leap::load(config.clock.leap_seconds.as_path());
         leap.tell_problem();
         let policy = policy::policy(config, hertz)?;
-        let engine_config = engine_config(config, &policy.keys, state.load())?;
-        let (keeper, snapshot, view) = ClockKeeper::new(counter, config, engine_config, leap.table.clone(), state);
+        let engine_config = engine_config(config, &policy.keys, macs, state.load())?;
+        let (keeper, snapshot, view) = ClockKeeper::new(counter, config, engine_config, leap.table.clone(), state)?;
         let board = Board::new(config, counter, snapshot.clone(), view, leap);
         Ok(Self { keeper, snapshot, policy, board })
     }

@@ -1,6 +1,6 @@
 //! How the engine is, for people who ask: shown once a second by its thread, read by the one that serves them.
 
-use sidereal_engine::{SourceStatus, Status};
+use sidereal_engine::{PtpStatus, SourceStatus, Status};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,8 @@ pub(super) struct Shown {
     pub(super) status: Option<Status>,
     /// What is thought of the sources.
     pub(super) sources: Vec<SourceStatus>,
+    /// How the PTP instances are.
+    pub(super) ptp: Vec<PtpStatus>,
 }
 
 /// The engine's side.
@@ -39,9 +41,9 @@ impl View {
     }
 
     /// Renews it.
-    pub(super) fn show(&mut self, status: Status, sources: Vec<SourceStatus>, now: Instant) {
+    pub(super) fn show(&mut self, status: Status, sources: Vec<SourceStatus>, ptp: Vec<PtpStatus>, now: Instant) {
         self.renewed = Some(now);
-        let shown = Arc::new(Shown { status: Some(status), sources });
+        let shown = Arc::new(Shown { status: Some(status), sources, ptp });
         *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = shown;
     }
 }

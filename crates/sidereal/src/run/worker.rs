@@ -1,7 +1,9 @@
 //! Workers, made of their parts.
 
 use sidereal_cpu::LocalCounter;
-use sidereal_dataplane::{Judge, Parts, Service, SnapshotReader, Worker, WorkerCounters, WorkerLink, residence};
+use sidereal_dataplane::{
+    Judge, Parts, Service, SnapshotReader, Worker, WorkerCounters, WorkerLink, WorkerPtp, residence,
+};
 use sidereal_nic::{RxQueue, TxQueue};
 use sidereal_ntp::{Policy, Server, ServerLimits};
 use sidereal_publish::TableWriter;
@@ -19,6 +21,15 @@ pub(super) struct Common<'a> {
     pub(super) policy: &'a TableWriter<Policy>,
 }
 
+/// By what a worker is joined to other threads, on a port of DPDK.
+#[derive(Default)]
+pub(super) struct Links {
+    /// To the exception path.
+    pub(super) exception: Option<WorkerLink>,
+    /// To the engine, where the port carries PTP.
+    pub(super) ptp: Option<WorkerPtp>,
+}
+
 /// How many prefixes a worker remembers where there is no rate limit at start: a reload may bring one.
 const RATE_LIMIT_PREFIXES: usize = 65_536;
 
@@ -28,7 +39,7 @@ impl Common<'_> {
         &self,
         (rx, tx): (R, T),
         service: Service,
-        link: Option<WorkerLink>,
+        links: Links,
         (queue, core): (usize, Option<usize>),
         board: &mut Board,
     ) -> Result<Worker<R, T>, Failure> {
@@ -44,7 +55,8 @@ impl Common<'_> {
             judge: Judge::new(service, Server::new(&self.limits()?)),
             counters,
             residence,
-            link,
+            link: links.exception,
+            ptp: links.ptp,
         }))
     }
 

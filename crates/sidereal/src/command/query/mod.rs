@@ -1,6 +1,8 @@
-//! `sidereal query`: ask an NTP server for its time.
+//! `sidereal query`: ask an NTP server for its time, or look for PTP masters.
 
 mod exchange;
+mod masters;
+mod ptp;
 mod report;
 
 use clap::Args;
@@ -23,50 +25,62 @@ use crate::{leap, policy};
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The server's name or address
-    host: String,
+    #[arg(required_unless_present = "interface")]
+    host: Option<String>,
     /// Its UDP port
-    #[arg(long, default_value_t = 123, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, conflicts_with = "interface", default_value_t = 123, value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
     /// How many requests are sent
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", conflicts_with = "interface", default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..))]
     count: u64,
     /// The time between requests
     #[arg(long, value_name = "SECONDS", default_value = "1s", value_parser = length)]
     interval: Length,
     /// How long a reply is waited for
-    #[arg(long, value_name = "SECONDS", default_value = "1s", value_parser = length)]
+    #[arg(long, value_name = "SECONDS", conflicts_with = "interface", default_value = "1s", value_parser = length)]
     timeout: Length,
     /// The number of the key that request and reply are authenticated with
-    #[arg(long, value_name = "ID", requires = "keys", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "ID", requires = "keys", conflicts_with = "interface", value_parser = clap::value_parser!(u32).range(1..))]
     key: Option<u32>,
     /// The file of keys, as chrony writes them
     #[arg(long, value_name = "FILE", requires = "key")]
     keys: Option<PathBuf>,
     /// Ask for the true transmit time of each reply in the next (RFC 9769)
-    #[arg(long)]
+    #[arg(long, conflicts_with = "interface")]
     interleaved: bool,
     /// Ask the server's IPv4 address
-    #[arg(short = '4', long, conflicts_with = "ipv6")]
+    #[arg(short = '4', long, conflicts_with_all = ["ipv6", "interface"])]
     ipv4: bool,
     /// Ask the server's IPv6 address
-    #[arg(short = '6', long)]
+    #[arg(short = '6', long, conflicts_with = "interface")]
     ipv6: bool,
     /// Print one JSON document
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    masters: masters::Search,
 }
 
 /// Room for a header, extension fields that a server might add, and the longest MAC.
 const REPLY_MAX: usize = 1024;
 
 pub(super) fn query(arguments: &Arguments) -> Result<(), Failure> {
+    match (&arguments.host, &arguments.masters.interface) {
+        (Some(host), _) => ask(host, arguments),
+        (None, Some(interface)) => masters::query(interface, &arguments.masters, arguments.interval, arguments.json),
+        (None, None) => Err(Failure::Usage("name a server, or an interface with --ptp".into())),
+    }
+}
+
+/// Asks the NTP server `host`.
+fn ask(host: &str, arguments: &Arguments) -> Result<(), Failure> {
     let keys = arguments.keys.as_deref().map(policy::read_keys).transpose()?.unwrap_or_default();
     let key = arguments.key.map(|number| find_key(&keys, number)).transpose()?;
-    let server = resolve(arguments)?;
+    let server = resolve(host, arguments)?;
     let mut asker = Asker::new(server, key, arguments)?;
 
     let mut report = Report {
-        host: arguments.host.clone(),
+        host: host.to_owned(),
         address: server.to_string(),
         sent: 0,
         usable: 0,
@@ -134,9 +148,9 @@ fn find_key(keys: &KeyTable, number: u32) -> Result<&Key, Failure> {
         .ok_or_else(|| Failure::Usage(format!("--key {number}: the file of keys has no key of this number")))
 }
 
-fn resolve(arguments: &Arguments) -> Result<SocketAddr, Failure> {
+fn resolve(host: &str, arguments: &Arguments) -> Result<SocketAddr, Failure> {
     // An IPv6 address may stand in brackets, as in a URL.
-    let host = arguments.host.trim_start_matches('[').trim_end_matches(']');
+    let host = host.trim_start_matches('[').trim_end_matches(']');
     let wanted = |address: &SocketAddr| match address.ip() {
         IpAddr::V4(_) => !arguments.ipv6,
         IpAddr::V6(_) => !arguments.ipv4,

@@ -17,6 +17,9 @@ pub(in crate::command) enum Document {
     /// What an NTP server answered.
     #[serde(rename = "sidereal.query/1")]
     Query(Report),
+    /// The PTP masters that were heard.
+    #[serde(rename = "sidereal.query.ptp/1")]
+    Ptp(super::masters::Report),
 }
 
 /// What an NTP server answered.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use super::{Faults, NTP_SHORT_MAX_S};
+use super::{Faults, NTP_SHORT_MAX_S, ptp};
 use crate::config::document::{
     Document, FilterKind, Mode, NtpBroadcast, NtpMode, NtpSource, ReferenceClockKind, ReferenceClockTable, Steer,
 };
@@ -19,7 +19,9 @@ pub(super) struct Checked {
 }
 
 pub(super) fn check(document: &Document, faults: &mut Faults) -> Checked {
-    let has_sources = !document.ntp.source.is_empty() || !document.reference_clock.is_empty();
+    let has_sources = !document.ntp.source.is_empty()
+        || !document.reference_clock.is_empty()
+        || document.ptp.iter().any(ptp::may_follow);
     let implied = if has_sources { Reference::Sources } else { Reference::System };
     let reference = document.clock.reference.unwrap_or(implied);
     for (index, source) in document.ntp.source.iter().enumerate() {
@@ -79,22 +81,24 @@ fn check_ntp_source(path: &str, source: &NtpSource, document: &Document, faults:
     if source.max_delay.is_some_and(|limit| limit.0.is_zero()) {
         faults.add(format!("{path}.max_delay"), "no exchange takes no time", "write how long one may take");
     }
-    check_filter(path, source, faults);
+    check_filter(path, (source.filter, source.filter_length.is_some(), source.quantile.is_some()), faults);
     check_flags(path, flags_of(source), faults);
 }
 
-fn check_filter(path: &str, source: &NtpSource, faults: &mut Faults) {
-    if source.filter == FilterKind::None && source.filter_length.is_some() {
+/// A filter, and whether its length and its quantile are written.
+pub(super) fn check_filter(path: &str, filter: (FilterKind, bool, bool), faults: &mut Faults) {
+    let (kind, has_length, has_quantile) = filter;
+    if kind == FilterKind::None && has_length {
         let remedy = "remove it, or write `filter` too: \"minimum_delay\", \"moving_median\" or \"quantile\"";
         faults.add(format!("{path}.filter_length"), "there is no filter that it could be the length of", remedy);
     }
-    if source.filter != FilterKind::Quantile && source.quantile.is_some() {
+    if kind != FilterKind::Quantile && has_quantile {
         let remedy = "remove it, or write filter = \"quantile\"";
         faults.add(format!("{path}.quantile"), "the filter is another", remedy);
     }
 }
 
-fn check_flags(path: &str, flags: Flags, faults: &mut Faults) {
+pub(super) fn check_flags(path: &str, flags: Flags, faults: &mut Faults) {
     let wishes = [("prefer", flags.prefer), ("require", flags.require), ("trust", flags.trust)];
     for (key, _) in wishes.into_iter().filter(|(_, is_set)| *is_set && flags.noselect) {
         let what = format!("`{key}` is for a source that may be selected, and `noselect` says that this may not");
@@ -152,7 +156,7 @@ fn check_reference_clock(path: &str, table: &ReferenceClockTable, faults: &mut F
     check_flags(path, flags, faults);
     let driver = match kind {
         ReferenceClockKind::Pps => Driver::Pps(table.device.clone()?),
-        ReferenceClockKind::Shm => Driver::Shm(u8::try_from(table.unit?.get()).ok()?),
+        ReferenceClockKind::Shm => Driver::Shm(table.unit?.to_u8()),
         ReferenceClockKind::Sock => Driver::Sock(table.path.clone()?),
         ReferenceClockKind::Ptp => Driver::Ptp(table.device.clone()?),
         ReferenceClockKind::ExternalTimestamp => Driver::ExternalTimestamp {
@@ -165,7 +169,7 @@ fn check_reference_clock(path: &str, table: &ReferenceClockTable, faults: &mut F
         name: table.name.clone(),
         reference_id: table.reference_id.unwrap_or(ReferenceId(default_reference_id(kind))),
         driver,
-        stratum: u8::try_from(table.stratum.get()).unwrap_or(0),
+        stratum: table.stratum.to_u8(),
         offset: table.offset,
         delay: table.delay.unwrap_or(Length(Duration::ZERO)),
         poll: table.poll,
@@ -204,6 +208,9 @@ fn check_names(document: &Document, faults: &mut Faults) {
     for (index, clock) in document.reference_clock.iter().enumerate() {
         check_name(&mut names, format!("reference_clock.{index}.name"), clock.name.to_string(), faults);
     }
+    for (index, instance) in document.ptp.iter().enumerate() {
+        check_name(&mut names, format!("ptp.{index}.name"), instance.name.to_string(), faults);
+    }
 }
 
 fn check_name(names: &mut HashSet<String>, path: String, name: String, faults: &mut Faults) {
@@ -222,14 +229,15 @@ fn check_selection(document: &Document, reference: Reference, faults: &mut Fault
     }
     let servers = document.ntp.source.iter().filter(|source| !source.noselect);
     let servers: usize = servers.map(|source| source.pool.map_or(1, |pool| pool.get() as usize)).sum();
+    let instances = document.ptp.iter().filter(|instance| !instance.noselect && ptp::may_follow(instance)).count();
     let clocks = document.reference_clock.iter().filter(|clock| !clock.noselect);
     let (pulses, complete): (Vec<_>, Vec<_>) =
         clocks.partition(|clock| matches!(clock.kind, ReferenceClockKind::Pps | ReferenceClockKind::ExternalTimestamp));
-    let selectable = servers + pulses.len() + complete.len();
+    let selectable = servers + instances + pulses.len() + complete.len();
     let minimum = document.selection.minimum_sources.get() as usize;
     if selectable == 0 {
-        let remedy = "add an [[ntp.source]] or a [[reference_clock]] without `noselect`, or write [clock] reference = \
-                      \"system\"";
+        let remedy = "add an [[ntp.source]], a [[ptp]] or a [[reference_clock]] without `noselect`, or write [clock] \
+                      reference = \"system\"";
         faults.add("clock.reference", "there is no source that may be followed", remedy);
     } else if selectable == pulses.len() {
         let remedy =

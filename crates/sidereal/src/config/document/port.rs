@@ -54,7 +54,7 @@ fn one_queue() -> Whole<1, 64> {
 }
 
 /// Who moves the packets of a port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Backend {
     /// A NIC or virtual device that DPDK drives.

@@ -1,0 +1,41 @@
+//! The local counter, which nobody steers: how it runs, and where it stood at stamps of the kernel.
+
+use sidereal_cpu::LocalCounter;
+use sidereal_phc::SystemClock;
+use sidereal_time::{Arrived, Counter, Instant, LocalClock, Rate, Stamp, Ticks};
+use tracing::debug;
+
+/// `counter` as a clock that runs at its nominal rate.
+pub(crate) fn local_clock(counter: LocalCounter) -> LocalClock {
+    let rate = Rate::from_hertz(counter.nominal_hertz());
+    LocalClock { counter: counter.counter(), width: 64, rate, precision: precision(counter, rate) }
+}
+
+/// Where the counter beside which `clock` is read stood at a stamp of the kernel; `None` where the stamp has no place on it.
+pub(crate) fn locate(clock: &mut SystemClock, stamp: Stamp) -> Option<Arrived> {
+    if stamp.counter != Counter::Realtime {
+        return None;
+    }
+    match clock.locate(Instant::from_nanos(stamp.ticks.0.into())) {
+        Ok(located) => Some(Arrived { ticks: located.ticks, source: stamp.source }),
+        Err(error) => {
+            debug!("a stamp of the kernel is not used: {error}");
+            None
+        }
+    }
+}
+
+/// How long reading the counter takes, as the next power of two of a second: the shortest step between two readings that
+/// follow one another (RFC 5905 §7.3).
+fn precision(counter: LocalCounter, rate: Rate) -> i8 {
+    const TRIES: usize = 1000;
+    let step = |_| {
+        let Ticks(before) = counter.now();
+        counter.now().0.wrapping_sub(before)
+    };
+    let shortest = (0..TRIES).map(step).filter(|ticks| *ticks > 0).min().unwrap_or(1);
+    let seconds = rate.span(i64::try_from(shortest).unwrap_or(i64::MAX)).as_secs_f64();
+    #[expect(clippy::cast_possible_truncation, reason = "`as` saturates, and the clamp leaves what a counter can have")]
+    let log2 = seconds.log2().ceil().clamp(-30.0, 0.0) as i8;
+    log2
+}

@@ -1,0 +1,71 @@
+//! PTP Ports whose packets the workers have.
+
+use sidereal_cpu::LocalCounter;
+use sidereal_dataplane::{EnginePtp, PtpFrame};
+use sidereal_engine::{PacketId, PtpOutgoing};
+use sidereal_phc::SystemClock;
+use sidereal_ptp::{MAX_MESSAGE_LEN, PortKey};
+use sidereal_time::{Arrived, Stamp, StampSource};
+use std::time::Duration;
+
+use crate::counter::locate;
+use crate::run::happened::Happened;
+
+/// How often the workers' rings are looked at: nothing wakes the engine.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// Messages that are taken before something else gets its turn.
+const MESSAGES_PER_TURN: usize = 256;
+
+/// The PTP Ports of one port of workers.
+#[derive(Debug)]
+pub(super) struct Workers {
+    link: EnginePtp,
+    is_new: bool,
+    counter: LocalCounter,
+}
+
+impl Workers {
+    pub(super) fn new(link: EnginePtp, counter: LocalCounter) -> Self {
+        Self { link, is_new: true, counter }
+    }
+
+    pub(super) fn has(&self, key: PortKey) -> bool {
+        self.link.ports().any(|(own, _)| own == key)
+    }
+
+    pub(super) fn idle(&self) -> Duration {
+        LOOK_EVERY
+    }
+
+    pub(super) fn send(&mut self, outgoing: &PtpOutgoing) -> Option<Happened> {
+        let PtpOutgoing { packet, port, class, to, ref payload, stamp_wanted } = *outgoing;
+        let sent = self.link.send(port, class, to, payload, stamp_wanted.then_some(packet.0));
+        (!sent).then_some(Happened::SendFailed { packet, unreachable: false })
+    }
+
+    /// Takes what the workers have handed over.
+    pub(super) fn turn(&mut self, clock: &mut SystemClock, happened: &mut Vec<Happened>) {
+        if core::mem::take(&mut self.is_new) {
+            happened.extend(self.link.ports().map(|(port, _)| Happened::PtpPort { port, usable: true }));
+        }
+        let mut buffer = [0; MAX_MESSAGE_LEN];
+        for _ in 0..MESSAGES_PER_TURN {
+            let Some(frame) = self.link.receive(&mut buffer) else { break };
+            let PtpFrame { key: port, from, len, stamp, found } = frame;
+            let found = Arrived { ticks: found, source: StampSource::Software };
+            let arrival = stamp.and_then(|stamp| self.place(stamp, clock)).unwrap_or(found);
+            let message = buffer.get(..len).unwrap_or_default().to_vec();
+            happened.push(Happened::PtpMessage { port, from, message, arrival });
+        }
+        while let Some((packet, stamp)) = self.link.poll_stamp() {
+            let left = stamp.and_then(|stamp| self.place(stamp, clock));
+            happened.push(Happened::Transmitted { packet: PacketId(packet), left });
+        }
+    }
+
+    /// Where the local counter stood at a stamp of a port.
+    fn place(&self, stamp: Stamp, clock: &mut SystemClock) -> Option<Arrived> {
+        let Stamp { ticks, counter, source } = stamp;
+        if counter == self.counter.counter() { Some(Arrived { ticks, source }) } else { locate(clock, stamp) }
+    }
+}

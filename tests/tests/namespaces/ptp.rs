@@ -1,0 +1,5 @@
+//! PTP: with linuxptp in both roles, and with who means harm.
+
+mod hostile;
+mod linuxptp;
+mod way;
