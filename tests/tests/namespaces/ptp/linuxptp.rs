@@ -101,15 +101,21 @@ fn sidereal_follows(way: Way, transport: Transport) -> Result<f64> {
         let source = sources.named("lan")?;
         assert_eq!(source.text("state"), "selected", "{source}");
         // Both ends share one clock: our time against that clock is our error, whose bound we know.
-        let status = sidereal.synchronised(DEADLINE)?;
-        let number = |pointer: &str| status.get(pointer).and_then(serde_json::Value::as_f64).unwrap_or(f64::MAX);
-        let (error, bound) = (number("/clocks/0/offset_ns").abs(), number("/clock/bound_ns"));
-        assert!(error <= bound && error < OFFSET_LIMIT_NS, "{error} ns; {status}");
+        let mut errors = Vec::new();
+        for _ in 0..OFFSETS {
+            let status = sidereal.synchronised(DEADLINE)?;
+            let number = |pointer: &str| status.get(pointer).and_then(serde_json::Value::as_f64).unwrap_or(f64::MAX);
+            let (error, bound) = (number("/clocks/0/offset_ns").abs(), number("/clock/bound_ns"));
+            assert!(error <= bound, "{error} ns; {status}");
+            errors.push(error);
+        }
+        let middle = middle_of(errors)?;
+        assert!(middle < OFFSET_LIMIT_NS, "{middle} ns");
         // What it follows by PTP it serves by NTP.
         assert_serves_right(net.client())?;
         sidereal.stop()?;
         capture.stop()?.faultless("ptp")?;
-        Ok(error)
+        Ok(middle)
     })
 }
 
@@ -210,6 +216,10 @@ fn middle_offset(ptp4l: &Ptp4l<'_>, way: Way) -> Result<f64> {
         thread::sleep(BETWEEN_OFFSETS);
         offsets.push(answer()?.number("master_offset")?.abs());
     }
-    offsets.sort_by(f64::total_cmp);
-    offsets.get(OFFSETS / 2).copied().ok_or_else(|| Error::Unexpected("no offsets".into()))
+    middle_of(offsets)
+}
+
+fn middle_of(mut values: Vec<f64>) -> Result<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().ok_or_else(|| Error::Unexpected("no offsets".into()))
 }
