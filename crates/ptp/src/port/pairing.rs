@@ -65,7 +65,8 @@ impl Pairing {
         self.pair(&delay)
     }
 
-    /// A Sync over a link whose delay is known (11.4): `mean` one way, of late within `spread`.
+    /// A Sync over a link whose delay is known (11.4): `mean` one way, of late within `spread`. What it took longer than the
+    /// luckiest of late, and than the link explains, is delay too: somebody held it up, or was late to stamp it.
     pub(crate) fn over_link(
         &mut self,
         sync: &SyncTimes,
@@ -73,11 +74,15 @@ impl Pairing {
         spread: Span,
         clock: &LocalClock,
     ) -> Result<Quality, IgnoreReason> {
-        let quality = Quality {
-            reading: Reading::new(sync.arrived.ticks, sync.left + mean, mean + mean),
-            dispersion: granularity(clock) + spread,
-        };
-        self.follow_on(quality)
+        self.rate.learn(*sync, clock);
+        let late = (self.rate.lateness(sync) - spread).max(Span::ZERO);
+        let delay = mean + late;
+        let window = delay + delay;
+        if window > MAX_DELAY {
+            return Err(IgnoreReason::DelayTooLong);
+        }
+        let reading = Reading::new(sync.arrived.ticks, sync.left + delay, window);
+        self.follow_on(Quality { reading, dispersion: granularity(clock) + spread })
     }
 
     fn pair(&mut self, delay: &DelayTimes) -> Result<Option<Quality>, IgnoreReason> {

@@ -47,6 +47,15 @@ impl RemoteRate {
         Span::from_secs_f64(length.abs().as_secs_f64() * self.uncertainty)
     }
 
+    /// How much longer than the luckiest of late a message was on the way, for certain; at least zero.
+    pub(crate) fn lateness(&self, sync: &SyncTimes) -> Span {
+        let behind = |lucky: &SyncTimes| {
+            let here = self.found.passed(lucky.arrived.ticks, sync.arrived.ticks);
+            here - (sync.left - lucky.left) - self.error(here)
+        };
+        self.points.iter().map(behind).fold(Span::ZERO, Span::max)
+    }
+
     /// Learns from a message: a Sync, or whatever else tells when it left.
     pub(crate) fn learn(&mut self, sync: SyncTimes, clock: &LocalClock) {
         if clock.rate != self.told.rate || clock.counter != self.told.counter {
@@ -117,4 +126,34 @@ impl RemoteRate {
 /// Whether `a` was on the way for less time than `b`.
 pub(crate) fn luckier(a: &SyncTimes, b: &SyncTimes, clock: &LocalClock) -> bool {
     clock.passed(b.arrived.ticks, a.arrived.ticks) < a.left - b.left
+}
+
+#[cfg(test)]
+mod tests {
+    use sidereal_time::{Arrived, Counter, Instant, StampSource};
+
+    use super::*;
+
+    const CLOCK: LocalClock =
+        LocalClock { counter: Counter::MonotonicRaw, width: 64, rate: Rate::NANOSECOND, precision: -24 };
+
+    /// One that left after `left` ms, by a clock that is 20 ppm slower than ours, and was 5 us and `late` ns on the way.
+    fn sync(left: u64, late: u64) -> SyncTimes {
+        let ticks = Ticks(left * 1_000_020 + 5_000 + late);
+        SyncTimes {
+            left: Instant::from_nanos(i128::from(left) * 1_000_000),
+            arrived: Arrived { ticks, source: StampSource::Kernel },
+        }
+    }
+
+    #[test]
+    fn who_is_late_is_seen_once_the_rate_is_known() {
+        let mut rate = RemoteRate::new(&CLOCK);
+        for number in 0..100 {
+            rate.learn(sync(number * 125, 0), &CLOCK);
+            assert_eq!(rate.lateness(&sync(number * 125, 0)), Span::ZERO, "who is as quick as the others is not late");
+        }
+        let late = rate.lateness(&sync(12_500, 400_000));
+        assert!((Span::from_nanos(399_000)..=Span::from_nanos(400_000)).contains(&late), "{late}");
+    }
 }

@@ -13,8 +13,11 @@ const DEADLINE: Duration = Duration::from_secs(40);
 /// So many offsets make a figure.
 const OFFSETS: usize = 20;
 const BETWEEN_OFFSETS: Duration = Duration::from_millis(130);
-/// A busy machine explains tens of microseconds in the middle of what software stamps give, not milliseconds.
-const OFFSET_LIMIT_NS: f64 = 200_000.0;
+/// A busy machine explains tens of microseconds in the middle of what the kernel's stamps give; and where a worker that waits for
+/// its turn takes them, more, but no milliseconds.
+const fn offset_limit_ns(transport: Transport) -> f64 {
+    if matches!(transport, Transport::Dpdk) { 1_000_000.0 } else { 200_000.0 }
+}
 /// So many measurements, and the beginning is over.
 const SETTLED: u64 = 24;
 
@@ -78,7 +81,7 @@ fn sidereal_leads(way: Way, transport: Transport) -> Result<f64> {
         // Without a servo it never comes to SLAVE.
         let port = slave.ask(way.domain(), "GET PORT_DATA_SET")?;
         assert_eq!(port.field("portState")?, "UNCALIBRATED", "{port}");
-        assert!(middle < OFFSET_LIMIT_NS, "{middle} ns");
+        assert!(middle < offset_limit_ns(transport), "{middle} ns");
         sidereal.stop()?;
         capture.stop()?.faultless("ptp")?;
         Ok(middle)
@@ -110,7 +113,7 @@ fn sidereal_follows(way: Way, transport: Transport) -> Result<f64> {
             errors.push(error);
         }
         let middle = middle_of(errors)?;
-        assert!(middle < OFFSET_LIMIT_NS, "{middle} ns");
+        assert!(middle < offset_limit_ns(transport), "{middle} ns");
         // What it follows by PTP it serves by NTP.
         assert_serves_right(net.client())?;
         sidereal.stop()?;
