@@ -39,6 +39,9 @@ pub enum OptionError {
         /// The target's address.
         target: IpAddr,
     },
+    /// Delay_Req to a port where nobody waits for them.
+    #[error("Delay_Req are sent to UDP port 319, not {0}")]
+    PtpPort(u16),
     /// A rate that is not a number, not positive or too high.
     #[error("{0} requests per second: it must be more than 0 and at most {max}", max = crate::MAX_REQUESTS_PER_SECOND)]
     Rate(f64),

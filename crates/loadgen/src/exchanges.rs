@@ -5,8 +5,10 @@ use core::net::SocketAddr;
 use hdrhistogram::Histogram;
 use sidereal_ntp::HEADER_LEN;
 use sidereal_ntp::client::{ReplyError, Request};
+use sidereal_ptp::MessageClass;
 use sidereal_time::NtpTimestamp;
 
+use crate::delay::{self, DELAY_REQ_LEN};
 use crate::report::{RoundTrip, Wrong};
 use crate::{Clients, Mode};
 
@@ -14,13 +16,15 @@ use crate::{Clients, Mode};
 /// million per second, 65 ms.
 const SLOT_BITS: u32 = 16;
 const SLOTS: usize = 1 << SLOT_BITS;
+/// The longest request, in bytes.
+pub(crate) const REQUEST_LEN: usize = if HEADER_LEN > DELAY_REQ_LEN { HEADER_LEN } else { DELAY_REQ_LEN };
 /// The longest round trip that the histogram tells apart, in nanoseconds.
 const LONGEST_NS: u64 = 10_000_000_000;
 /// The clients' ports are drawn from here up.
 const FIRST_PORT: u16 = 1024;
 
-/// All exchanges of all clients. Takes turns among the clients; knows a reply by the random timestamps of its request, which
-/// also say where to look.
+/// All exchanges of all clients. Takes turns among the clients; knows an NTP reply by the random timestamps of its request, and
+/// a Delay_Resp by who asked and by its sequenceId: both say where to look.
 #[derive(Debug)]
 pub struct Exchanges {
     clients: Clients,
@@ -111,16 +115,25 @@ impl Exchanges {
         self.round_trips.reset();
     }
 
-    /// Writes the next request, to be sent at `now_ns`, and returns who asks.
-    pub fn request(&mut self, now_ns: u64, message: &mut [u8; HEADER_LEN]) -> SocketAddr {
+    /// Writes the next request, to be sent at `now_ns`, and returns who asks, and how long it is.
+    pub fn request(&mut self, now_ns: u64, message: &mut [u8; REQUEST_LEN]) -> (SocketAddr, usize) {
         let client = self.next_client;
         self.next_client = if client + 1 < self.clients.count() { client + 1 } else { 0 };
         let number = self.next_slot;
         self.next_slot = (number + 1) % SLOTS;
+        self.counts.sent += 1;
+        if self.mode == Mode::DelayReq {
+            let port = MessageClass::Event.udp_port();
+            if let Some(slot) = self.slots.get_mut(number) {
+                *slot = Slot { state: State::Waiting, port, client, sent_ns: now_ns, ..Slot::EMPTY };
+            }
+            let len = delay::write(client, sequence_id_of(number), message);
+            return (SocketAddr::new(self.clients.address(client), port), len);
+        }
 
         let transmit = nonce(self.random.u64(..), number, false);
         let last_receive = match self.mode {
-            Mode::Basic => NtpTimestamp::UNKNOWN,
+            Mode::Basic | Mode::DelayReq => NtpTimestamp::UNKNOWN,
             Mode::Interleaved => self.last_receive.get(client as usize).copied().unwrap_or_default(),
         };
         let request = if last_receive.is_unknown() {
@@ -134,14 +147,16 @@ impl Exchanges {
             *slot = Slot { state: State::Waiting, port, client, receive, transmit, sent_ns: now_ns };
         }
         // 48 bytes are enough for a request without a key.
-        let _ = request.write(None, message);
-        self.counts.sent += 1;
-        SocketAddr::new(self.clients.address(client), port)
+        let len = request.write(None, message).unwrap_or(0);
+        (SocketAddr::new(self.clients.address(client), port), len)
     }
 
     /// Judges a datagram from the server that was sent `to` one of the clients and arrived at `now_ns`.
     pub fn reply(&mut self, to: SocketAddr, message: &[u8], now_ns: u64) -> Outcome {
-        let outcome = self.judge(to, message, now_ns);
+        let outcome = match self.mode {
+            Mode::Basic | Mode::Interleaved => self.judge(to, message, now_ns),
+            Mode::DelayReq => self.judge_delay_resp(to, message, now_ns),
+        };
         let wrong = &mut self.counts.wrong;
         match outcome {
             Outcome::Answer { round_trip_ns, interleaved } => {
@@ -192,6 +207,22 @@ impl Exchanges {
         Outcome::Answer { round_trip_ns: now_ns.saturating_sub(slot.sent_ns), interleaved: reply.interleaved }
     }
 
+    fn judge_delay_resp(&mut self, to: SocketAddr, message: &[u8], now_ns: u64) -> Outcome {
+        let Some((requesting, sequence_id)) = delay::read(message) else { return Outcome::Malformed };
+        let Some(slot) = self.slots.get_mut(usize::from(sequence_id)) else { return Outcome::Origin };
+        if slot.state == State::Empty || requesting != delay::identity(slot.client) {
+            return Outcome::Origin;
+        }
+        if to != SocketAddr::new(self.clients.address(slot.client), MessageClass::General.udp_port()) {
+            return Outcome::Address;
+        }
+        if slot.state == State::Answered {
+            return Outcome::Duplicate;
+        }
+        slot.state = State::Answered;
+        Outcome::Answer { round_trip_ns: now_ns.saturating_sub(slot.sent_ns), interleaved: false }
+    }
+
     /// Requests sent since the last restart.
     #[must_use]
     pub const fn sent(&self) -> u64 {
@@ -234,6 +265,12 @@ impl Slot {
     };
 }
 
+/// The sequenceId of the Delay_Req in a slot.
+#[expect(clippy::cast_possible_truncation, reason = "there are as many slots as sequenceIds")]
+const fn sequence_id_of(slot: usize) -> u16 {
+    slot as u16
+}
+
 /// A random timestamp with the slot's number in it, and a bit that tells a request's two apart. Never 0, "unknown".
 const fn nonce(random: u64, slot: usize, is_receive: bool) -> NtpTimestamp {
     let random = random << (SLOT_BITS + 1) | 1 << 63;
@@ -261,7 +298,8 @@ mod tests {
 
     fn ask(exchanges: &mut Exchanges, now_ns: u64) -> (SocketAddr, [u8; HEADER_LEN]) {
         let mut request = [0; HEADER_LEN];
-        let from = exchanges.request(now_ns, &mut request);
+        let (from, len) = exchanges.request(now_ns, &mut request);
+        assert_eq!(len, HEADER_LEN);
         (from, request)
     }
 
@@ -409,6 +447,32 @@ mod tests {
             ask(&mut exchanges, 0);
         }
         assert_eq!(exchanges.reply(from, &answer(&request, BASIC, RECEIVE), 1), Outcome::Origin);
+    }
+
+    #[test]
+    fn delay_req_are_known_by_who_asked_and_when() {
+        let mut exchanges = exchanges(3, Mode::DelayReq);
+        let mut ask = || {
+            let mut request = [0; REQUEST_LEN];
+            let (from, len) = exchanges.request(1_000, &mut request);
+            assert_eq!((len, from.port()), (DELAY_REQ_LEN, 319));
+            let requesting: [u8; 10] = request[20..30].try_into().unwrap();
+            let mut answer = [0; 54];
+            answer[..44].copy_from_slice(&request[..44]);
+            (answer[0], answer[3], answer[39]) = (9, 54, 7);
+            answer[44..].copy_from_slice(&requesting);
+            (SocketAddr::new(from.ip(), 320), answer)
+        };
+        let ((first, answer), (second, other)) = (ask(), ask());
+        let mut reply = |to, message: &[u8]| exchanges.reply(to, message, 1_000 + ROUND_TRIP_NS);
+        assert_eq!(reply(second, &answer), Outcome::Address);
+        assert_eq!(reply(first, &[&other[..44], &answer[44..]].concat()), Outcome::Origin, "another's sequenceId");
+        assert_eq!(reply(first, &answer[..53]), Outcome::Malformed);
+        assert_eq!(reply(first, &[&answer[..34], &[0; 10], &answer[44..]].concat()), Outcome::Malformed, "no time");
+        assert_eq!(reply(first, &answer), Outcome::Answer { round_trip_ns: ROUND_TRIP_NS, interleaved: false });
+        assert_eq!(reply(first, &answer), Outcome::Duplicate);
+        assert_eq!(reply(second, &other), Outcome::Answer { round_trip_ns: ROUND_TRIP_NS, interleaved: false });
+        assert_eq!((exchanges.sent(), exchanges.received()), (2, 2));
     }
 
     #[test]

@@ -5,14 +5,15 @@ use core::time::Duration;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use sidereal_nic_kernel::packet::{FRAME_BYTES, Filter, PacketSocket};
-use sidereal_ntp::HEADER_LEN;
 use sidereal_wire::build::UdpFrame;
 use sidereal_wire::{Checksums, check, classify};
 
-use crate::neighbour;
+use crate::exchanges::REQUEST_LEN;
 use crate::{
-    Exchanges, Highest, LoadError, LoadOptions, LoadReport, MacAddress, Plan, Progress, Ramp, RunReport, SCHEMA, Step,
+    Exchanges, Highest, LoadError, LoadOptions, LoadReport, MacAddress, Mode, Plan, Progress, Ramp, RunReport, SCHEMA,
+    Step,
 };
+use crate::{delay, neighbour};
 
 /// Frames fetched at once, so that sending is never late for long.
 const RECEIVE_LIMIT: usize = 64;
@@ -38,7 +39,11 @@ pub fn run(options: &LoadOptions, progress: impl FnMut(&Progress)) -> Result<Loa
     if let Some(core) = options.core {
         sidereal_cpu::pin(core)?;
     }
-    let source_port = options.target.port();
+    let answers_from = match options.mode {
+        Mode::Basic | Mode::Interleaved => options.target,
+        Mode::DelayReq => delay::answers_from(options.target),
+    };
+    let source_port = answers_from.port();
     let filter = match options.target.ip() {
         IpAddr::V4(_) => Filter::UdpOverIpv4 { source_port },
         IpAddr::V6(_) => Filter::UdpOverIpv6 { source_port },
@@ -51,6 +56,7 @@ pub fn run(options: &LoadOptions, progress: impl FnMut(&Progress)) -> Result<Loa
         source_mac,
         target_mac: target_mac.0,
         target: options.target,
+        answers_from,
         run: 0,
         progress,
     };
@@ -63,6 +69,7 @@ struct Generator<P> {
     source_mac: [u8; 6],
     target_mac: [u8; 6],
     target: SocketAddr,
+    answers_from: SocketAddr,
     run: u32,
     progress: P,
 }
@@ -143,11 +150,11 @@ impl<P: FnMut(&Progress)> Generator<P> {
         let Self { socket, exchanges, source_mac, target_mac, target, .. } = self;
         for _ in 0..due {
             let has_room = socket.push(|frame: &mut [u8; FRAME_BYTES]| {
-                let mut request = [0; HEADER_LEN];
-                let source = exchanges.request(now_ns, &mut request);
+                let mut request = [0; REQUEST_LEN];
+                let (source, len) = exchanges.request(now_ns, &mut request);
                 let header =
                     UdpFrame { source_mac: *source_mac, destination_mac: *target_mac, source, destination: *target };
-                header.write(&request, frame)
+                header.write(request.get(..len).unwrap_or_default(), frame)
             });
             if !has_room {
                 break;
@@ -157,12 +164,12 @@ impl<P: FnMut(&Progress)> Generator<P> {
     }
 
     fn receive(&mut self) {
-        let Self { socket, exchanges, target, .. } = self;
+        let Self { socket, exchanges, answers_from, .. } = self;
         socket.receive(RECEIVE_LIMIT, |frame, at_ns| {
             let Some(headers) = classify(frame) else { return };
             let from = SocketAddr::new(headers.source, headers.source_port);
             // Frames of a sender on this host may have checksums that are left to a card.
-            if from == *target && check(frame, &headers, Checksums::AlreadyGood).is_ok() {
+            if from == *answers_from && check(frame, &headers, Checksums::AlreadyGood).is_ok() {
                 let to = SocketAddr::new(headers.destination, headers.destination_port);
                 exchanges.reply(to, frame.get(headers.payload()).unwrap_or_default(), at_ns);
             }

@@ -1,4 +1,4 @@
-//! The load generator: NTP requests of many clients out at a set rate, replies and their stamps in.
+//! The load generator: NTP requests or PTP Delay_Req of many clients out at a set rate, replies and their stamps in.
 //!
 //! It is an open loop: requests leave when they are due, whether or not earlier ones were answered, as those of real clients
 //! do. One thread sends and receives. [`run`] is all that a caller needs; what of it has nothing to do with sockets and
@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod clients;
+mod delay;
 mod error;
 mod exchanges;
 mod generator;

@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use ipnet::IpNet;
 use serde::Serialize;
+use sidereal_ptp::MessageClass;
 
 use crate::{Clients, OptionError};
 
@@ -14,6 +15,9 @@ use crate::{Clients, OptionError};
 pub const MAX_DURATION: Duration = Duration::from_secs(3600);
 /// The highest rate that can be asked for, in requests per second.
 pub const MAX_REQUESTS_PER_SECOND: f64 = 100e6;
+
+/// The PTP domain that is asked.
+pub(crate) const DOMAIN: u8 = 0;
 
 /// Whom to ask, as whom, and how much.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +55,10 @@ impl LoadOptions {
         if prefix.contains(&target) {
             return Err(OptionError::TargetAmongClients { prefix, target });
         }
+        let event = MessageClass::Event.udp_port();
+        if self.mode == Mode::DelayReq && self.target.port() != event {
+            return Err(OptionError::PtpPort(self.target.port()));
+        }
         self.plan.check()?;
         Clients::new(prefix, self.clients)
     }
@@ -64,6 +72,8 @@ pub enum Mode {
     Basic,
     /// Each request after a client's first asks for the transmit timestamp of the reply before (RFC 9769).
     Interleaved,
+    /// By PTP: Delay_Req of domain 0 by unicast over UDP, to a port that leads (hybrid operation, IEEE 1588-2019 16.9).
+    DelayReq,
 }
 
 /// How much is asked.
@@ -180,6 +190,9 @@ mod tests {
         assert!(matches!(refused("[fd77::1]:123", "10.77.64.0/18", plan), OptionError::Families { .. }));
         assert!(matches!(refused("10.77.64.9:123", "10.77.64.0/18", plan), OptionError::TargetAmongClients { .. }));
         assert!(matches!(refused("10.77.0.1:123", "10.77.64.0/26", plan), OptionError::PrefixTooSmall { .. }));
+
+        let by_ptp = LoadOptions { mode: Mode::DelayReq, ..options("10.77.0.1:123", "10.77.64.0/18", plan) };
+        assert_eq!(by_ptp.check().unwrap_err(), OptionError::PtpPort(123));
 
         let with_plan = |plan| refused("10.77.0.1:123", "10.77.64.0/18", plan);
         for duration in [Duration::ZERO, MAX_DURATION + Duration::from_nanos(1)] {

@@ -66,6 +66,8 @@ enum Asking {
     Basic,
     /// Each request after the first asks for the transmit time of the reply before
     Interleaved,
+    /// By PTP: Delay_Req of domain 0 by unicast, to UDP port 319
+    DelayReq,
 }
 
 impl Arguments {
@@ -89,6 +91,7 @@ impl Arguments {
             mode: match self.mode {
                 Asking::Basic => Mode::Basic,
                 Asking::Interleaved => Mode::Interleaved,
+                Asking::DelayReq => Mode::DelayReq,
             },
             plan,
             core: self.core,
