@@ -90,6 +90,7 @@ impl Bench {
             ntp_port: 123,
             vlans: Vec::new(),
             smear: None,
+            over_ptp: None,
         };
         let rate_limit = (kind == Kind::RateLimited).then(|| {
             let options = RateLimitOptions {

@@ -22,6 +22,7 @@ mod prefix;
 mod process;
 mod sidereal;
 mod status;
+mod transparent_clock;
 mod wait;
 
 pub use capture::{Capture, Recording};
@@ -41,4 +42,5 @@ pub use prefix::program;
 pub use process::Process;
 pub use sidereal::{Options, Sidereal, Transport, write_private};
 pub use status::{Ptp, Source, Sources, Status};
+pub use transparent_clock::TransparentClock;
 pub use wait::{until, until_some};

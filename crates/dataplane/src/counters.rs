@@ -26,6 +26,8 @@ pub enum Count {
     KernelRingFull,
     /// Packets of the kernel that were sent out of the port.
     FromKernel,
+    /// NTP requests that PTP carried, answered; they are among the replies by kind as well.
+    RepliesOverPtp,
     /// Delay_Req of PTP answered.
     DelayResponses,
     /// PTP messages handed to the engine.
@@ -38,13 +40,25 @@ pub enum Count {
     StampsTaken,
     /// TX stamps that were asked for and lost.
     StampsLost,
+    /// Replies whose TX stamps calibrated T3.
+    T3Samples,
+    /// Such replies whose stamps were lost.
+    T3SamplesLost,
+    /// Such replies whose stamps were nowhere near the time at which they must have left.
+    T3SamplesRefused,
+    /// How long a reply takes from being handed over to an idle wire, as T3 has it, in nanoseconds: no count, but a level.
+    T3LatencyNs,
+    /// How much too late T3 was at most in the last 16 to 32 seconds, in nanoseconds: a level likewise.
+    T3SpreadNs,
+    /// Bursts that the NIC was to send on time and got too late.
+    T3Missed,
     /// Bursts answered as unsynchronised because the snapshot was too old.
     StaleBursts,
 }
 
 impl Count {
     /// All of them, in order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 22] = [
         Self::Received,
         Self::Bursts,
         Self::Sent,
@@ -53,12 +67,19 @@ impl Count {
         Self::ToKernel,
         Self::KernelRingFull,
         Self::FromKernel,
+        Self::RepliesOverPtp,
         Self::DelayResponses,
         Self::ToEngine,
         Self::EngineRingFull,
         Self::FromEngine,
         Self::StampsTaken,
         Self::StampsLost,
+        Self::T3Samples,
+        Self::T3SamplesLost,
+        Self::T3SamplesRefused,
+        Self::T3LatencyNs,
+        Self::T3SpreadNs,
+        Self::T3Missed,
         Self::StaleBursts,
     ];
 
@@ -74,12 +95,19 @@ impl Count {
             Self::ToKernel => "to_kernel",
             Self::KernelRingFull => "kernel_ring_full",
             Self::FromKernel => "from_kernel",
+            Self::RepliesOverPtp => "replies_over_ptp",
             Self::DelayResponses => "ptp_delay_responses",
             Self::ToEngine => "to_engine",
             Self::EngineRingFull => "engine_ring_full",
             Self::FromEngine => "from_engine",
             Self::StampsTaken => "stamps_taken",
             Self::StampsLost => "stamps_lost",
+            Self::T3Samples => "t3_samples",
+            Self::T3SamplesLost => "t3_samples_lost",
+            Self::T3SamplesRefused => "t3_samples_refused",
+            Self::T3LatencyNs => "t3_latency_ns",
+            Self::T3SpreadNs => "t3_spread_ns",
+            Self::T3Missed => "t3_missed",
             Self::StaleBursts => "stale_bursts",
         }
     }

@@ -4,13 +4,15 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use sidereal_engine::SmearKind;
 use sidereal_nic::{Flow, RxChecksums};
 use sidereal_ntp::{Answer, Arrival, HEADER_LEN, Moment, PeerTable, Policy, Server};
-use sidereal_time::{NtpTimestamp, Ticks};
+use sidereal_ptp::{MessageClass, NTP_PREFIX_LEN, NtpCarrier};
+use sidereal_time::{NtpTimestamp, StampSource, Ticks};
 use sidereal_wire::{Checksums, Fault, Headers, Ipv4, Ipv6, LinkDestination, Network, Plain};
 
-use crate::{DropReason, Verdict};
+use crate::ptp::may_be_ptp;
+use crate::{CarriedArrival, DropReason, OverPtp, Verdict};
 
 /// What a port serves, and under which addresses.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Service {
     /// The port's own addresses. On a socket port they are the kernel's affair and may be left out.
     pub addresses: Vec<IpAddr>,
@@ -21,6 +23,8 @@ pub struct Service {
     pub vlans: Vec<u16>,
     /// How leap seconds are smeared here; `None` where clients are told of them instead.
     pub smear: Option<SmearKind>,
+    /// How NTP over PTP is dealt with, if it is.
+    pub over_ptp: Option<OverPtp>,
 }
 
 /// What holds for every packet of a burst.
@@ -199,6 +203,64 @@ impl Judge {
         }
     }
 
+    /// Judges the frame in `buffer[..len]` if it is a PTP message that carries NTP for us; a reply is written over it. It
+    /// arrived at `receive`, by a stamp of `source`. `None` of every other frame, which is not changed.
+    #[inline]
+    pub fn over_ptp(
+        &mut self,
+        buffer: &mut [u8],
+        len: usize,
+        checksums: RxChecksums,
+        (receive, source): (NtpTimestamp, Option<StampSource>),
+        terms: &Terms<'_>,
+    ) -> Option<Verdict> {
+        if self.service.over_ptp.is_some() && len >= CARRIED_LEN && may_be_ptp(buffer.get(..len)?) {
+            self.carried(buffer, len, wire_checksums(checksums), (receive, source), terms)
+        } else {
+            None
+        }
+    }
+
+    /// The same of a frame that may be PTP.
+    #[inline(never)]
+    fn carried(
+        &mut self,
+        buffer: &mut [u8],
+        len: usize,
+        checksums: Checksums,
+        (receive, source): (NtpTimestamp, Option<StampSource>),
+        terms: &Terms<'_>,
+    ) -> Option<Verdict> {
+        let frame = buffer.get(..len)?;
+        let headers = sidereal_wire::classify(frame)?;
+        // Only what was sent to us alone: RFC 10030 §2.
+        let is_to_us = headers.destination_port == MessageClass::Event.udp_port()
+            && headers.vlan.is_none_or(|vlan| vlan == PRIORITY_TAG || self.service.vlans.contains(&vlan))
+            && self.is_own(headers.destination)
+            && !is_group(headers.destination)
+            && headers.link_destination == LinkDestination::Unicast;
+        let payload = headers.payload();
+        if !is_to_us || !frame.get(payload.clone()).is_some_and(NtpCarrier::carries) {
+            return None;
+        }
+        if self.is_own(headers.source) {
+            return Some(Verdict::Drop(DropReason::OwnAddress));
+        }
+        if let Err(fault) = sidereal_wire::check(frame, &headers, checksums) {
+            return Some(Verdict::Drop(DropReason::Headers(fault)));
+        }
+        let arrival = Arrival { client: headers.source, receive, ticks: terms.now };
+        let came = CarriedArrival { arrival, source, frame_len: len };
+        let Self { service, server, .. } = self;
+        let message = buffer.get_mut(payload.start..)?;
+        Some(match service.over_ptp.as_ref()?.message(message, payload.len(), &came, server, terms)? {
+            Verdict::Reply { len, kind, token } => {
+                Verdict::Reply { len: sidereal_wire::turn_around(buffer, &headers, len), kind, token }
+            }
+            verdict => verdict,
+        })
+    }
+
     /// Judges the datagram in `buffer[..len]`, which arrived at `receive`; a reply is written over it.
     #[inline]
     pub fn datagram(
@@ -289,6 +351,10 @@ impl Family for Ipv6 {
     }
 }
 
+/// The shortest frame of an NTP message that PTP carries, over IPv4 without options: longer than what plain requests have, and
+/// than most of PTP's own.
+const CARRIED_LEN: usize = 14 + 20 + 8 + NTP_PREFIX_LEN + HEADER_LEN;
+
 /// The VLAN identifier of a tag that carries a priority and no VLAN (IEEE 802.1Q 6.9.1).
 const PRIORITY_TAG: u16 = 0;
 
@@ -309,7 +375,10 @@ mod tests {
     fn judge() -> Judge {
         let addresses = ["10.77.0.1", "224.0.1.1", "fd77::1"].map(|address| address.parse().unwrap()).to_vec();
         let limits = ServerLimits { interleaved_clients: 16, rate_limit_prefixes: 16, secret: [7, 11] };
-        Judge::new(Service { addresses, ntp_port: 123, vlans: Vec::new(), smear: None }, Server::new(&limits))
+        Judge::new(
+            Service { addresses, ntp_port: 123, vlans: Vec::new(), smear: None, over_ptp: None },
+            Server::new(&limits),
+        )
     }
 
     /// Frames of requests with one byte changed or none, to and from addresses of which some are the judge's own.

@@ -11,9 +11,11 @@ mod counters;
 mod exception;
 mod judge;
 mod limits;
+mod over_ptp;
 mod ptp;
 mod residence;
 mod thread;
+mod transmit;
 mod verdict;
 mod worker;
 
@@ -21,10 +23,12 @@ pub use counters::{Count, CounterReading, WorkerCounters};
 pub use exception::{FrameReceiver, FrameSender, WorkerLink, frame_ring};
 pub use judge::{Judge, Service, Terms};
 pub use limits::{EXCEPTION_RING_BYTES, FRAME_MAX, SNAPSHOT_STALE_S};
+pub use over_ptp::{Carried, CarriedArrival, LinkSpeed, OverPtp, OverPtpParts, OverPtpServer};
 pub use ptp::{
     EnginePtp, Framing, PtpFrame, PtpJudge, PtpMessage, PtpService, PtpTerms, PtpTime, PtpVerdict, WorkerPtp, ptp_link,
 };
 pub use residence::{Residence, ResidenceReader, residence};
 pub use thread::{Idle, Placement, PlacementError, run};
+pub use transmit::{TxOptions, TxStrategy};
 pub use verdict::{DropReason, PtpDrop, Verdict};
-pub use worker::{Parts, SnapshotReader, Worker};
+pub use worker::{Parts, SnapshotReader, TickSource, Worker};

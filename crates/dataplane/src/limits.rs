@@ -44,3 +44,14 @@ pub(crate) const IDLE_TURNS: u32 = 64;
 
 /// How long a worker that is told to stop goes on answering what still arrives, in empty turns in a row.
 pub(crate) const DRAIN_TURNS: u32 = 1024;
+
+/// Replies whose TX stamps calibrate the model of their way to the wire, in a second: each takes the port's latch for some
+/// microseconds, and a kernel's socket a system call.
+pub(crate) const SAMPLES_PER_S: u64 = 256;
+
+/// How much before it is to be sent a NIC that sends on time has a burst: this part of a second (4 us), for its way into the NIC and
+/// for what the worker may be held up by.
+pub(crate) const SEND_AHEAD: u64 = 250_000;
+
+/// For how long the latest T3 is remembered, in seconds; twice that at the most.
+pub(crate) const LATENESS_WINDOW_S: u64 = 16;

@@ -12,6 +12,7 @@ use sidereal_ptp::{Address, PortIdentity, PortKey};
 use sidereal_time::{Stamp, Ticks};
 
 pub use self::framing::Framing;
+pub(crate) use self::judge::may_be_ptp;
 pub use self::judge::{PtpJudge, PtpMessage, PtpVerdict};
 pub(crate) use self::link::is_ptp;
 pub use self::link::{EnginePtp, WorkerPtp, ptp_link};

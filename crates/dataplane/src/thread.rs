@@ -4,8 +4,8 @@ use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use core::time::Duration;
 use sidereal_nic::{RxQueue, TxQueue};
 
-use crate::Worker;
 use crate::limits::{DRAIN_TURNS, IDLE_TURNS};
+use crate::{TickSource, Worker};
 
 /// What a worker without traffic does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,11 @@ impl Placement {
 }
 
 /// Turns `worker` until `stop` is set, then goes on until nothing has arrived for a while.
-pub fn run<R: RxQueue, T: TxQueue<R::Packet>>(worker: &mut Worker<R, T>, idle: Idle, stop: &AtomicBool) {
+pub fn run<R: RxQueue, T: TxQueue<R::Packet>, C: TickSource>(
+    worker: &mut Worker<R, T, C>,
+    idle: Idle,
+    stop: &AtomicBool,
+) {
     let mut empty_turns = 0u32;
     while !stop.load(Relaxed) {
         if worker.turn() > 0 {

@@ -1,7 +1,7 @@
 //! What a worker does with a packet, and why.
 
 use sidereal_ntp::ReplyKind;
-use sidereal_ptp::NoAnswer;
+use sidereal_ptp::{NoAnswer, NotCarried};
 use sidereal_time::TxToken;
 
 /// What a worker does with a packet.
@@ -33,6 +33,8 @@ pub enum DropReason {
     Ntp(sidereal_ntp::DropReason),
     /// It is a PTP message that nobody here wants.
     Ptp(PtpDrop),
+    /// It is a PTP message that carries NTP, and not as it should.
+    OverPtp(NotCarried),
 }
 
 /// Why a PTP message was dropped.
@@ -62,17 +64,19 @@ pub enum PtpDrop {
 
 impl DropReason {
     /// How many reasons there are.
-    pub const COUNT: usize = Self::PTP + PtpDrop::COUNT;
+    pub const COUNT: usize = Self::OVER_PTP + NotCarried::ALL.len();
 
-    /// Where the reasons of NTP begin, and those of PTP.
+    /// Where the reasons of NTP begin, those of PTP, and those of the one over the other.
     const NTP: usize = sidereal_wire::Fault::COUNT + 1;
     const PTP: usize = Self::NTP + sidereal_ntp::DropReason::ALL.len();
+    const OVER_PTP: usize = Self::PTP + PtpDrop::COUNT;
 
     /// All reasons, in the order of [`Self::index`].
     pub fn all() -> impl Iterator<Item = Self> {
         let headers = sidereal_wire::Fault::all().iter().copied().map(Self::Headers);
         let ntp = sidereal_ntp::DropReason::ALL.iter().copied().map(Self::Ntp);
-        headers.chain([Self::OwnAddress]).chain(ntp).chain(PtpDrop::all().map(Self::Ptp))
+        let over_ptp = NotCarried::ALL.into_iter().map(Self::OverPtp);
+        headers.chain([Self::OwnAddress]).chain(ntp).chain(PtpDrop::all().map(Self::Ptp)).chain(over_ptp)
     }
 
     /// Its name in `status`.
@@ -83,6 +87,7 @@ impl DropReason {
             Self::OwnAddress => "own_address",
             Self::Ntp(reason) => reason.name(),
             Self::Ptp(reason) => reason.name(),
+            Self::OverPtp(reason) => reason.name(),
         }
     }
 
@@ -94,6 +99,7 @@ impl DropReason {
             Self::OwnAddress => sidereal_wire::Fault::COUNT,
             Self::Ntp(reason) => Self::NTP + reason.index(),
             Self::Ptp(reason) => Self::PTP + reason.index(),
+            Self::OverPtp(reason) => Self::OVER_PTP + reason as usize,
         }
     }
 }

@@ -6,22 +6,23 @@ use sidereal_engine::{SNAPSHOT_WORDS, SmearKind, SmearedClock, Snapshot};
 use sidereal_nic::{BURST, Burst, Content, Packet, RxQueue, TxQueue};
 use sidereal_ntp::{LeapIndicator, Moment, Policy, ReplyHeader, SystemVariables};
 use sidereal_publish::{SeqlockReader, TableReader};
-use sidereal_time::{Counter, NtpClock, NtpTimestamp, Rate, Span, Stamp, Ticks, TxStamp, TxToken};
+use sidereal_time::{Counter, NtpClock, NtpShort, NtpTimestamp, Rate, Span, Stamp, Ticks, TxStamp, TxToken};
 use std::sync::Arc;
 
 use crate::limits::{FRAME_MAX, PTP_SENT_PER_TURN, SNAPSHOT_STALE_S, STAMPS_PER_TURN};
 use crate::ptp::is_ptp;
+use crate::transmit::{Held, Sampling, Transmitter, TxOptions};
 use crate::{Count, Judge, PtpTime, Residence, Terms, Verdict, WorkerCounters, WorkerLink, WorkerPtp};
 
 /// Answers what one queue brings.
 #[derive(Debug)]
-pub struct Worker<R: RxQueue, T: TxQueue<R::Packet>> {
+pub struct Worker<R: RxQueue, T: TxQueue<R::Packet>, C: TickSource = LocalCounter> {
     rx: R,
     tx: T,
     burst: Burst<R::Packet>,
-    counter: LocalCounter,
+    counter: C,
     clock: Clock,
-    pace: Pace,
+    transmitter: Transmitter,
     policy: TableReader<Policy>,
     judge: Judge,
     counters: Arc<WorkerCounters>,
@@ -33,13 +34,15 @@ pub struct Worker<R: RxQueue, T: TxQueue<R::Packet>> {
 
 /// What a worker is made of.
 #[derive(Debug)]
-pub struct Parts<R, T> {
+pub struct Parts<R, T, C = LocalCounter> {
     /// Where packets come from.
     pub rx: R,
     /// Where replies go.
     pub tx: T,
     /// The counter that is read once per burst; the snapshot's `local` model must be of this counter.
-    pub counter: LocalCounter,
+    pub counter: C,
+    /// How the T3 of replies is found.
+    pub transmit: TxOptions,
     /// What the engine publishes.
     pub snapshot: SnapshotReader,
     /// Access, keys and limits.
@@ -59,17 +62,30 @@ pub struct Parts<R, T> {
 /// The reader of the engine's snapshot.
 pub type SnapshotReader = SeqlockReader<Snapshot, SNAPSHOT_WORDS>;
 
-impl<R: RxQueue, T: TxQueue<R::Packet>> Worker<R, T> {
+/// The counter that a worker tells the time between packets by.
+pub trait TickSource {
+    /// Its value.
+    fn now(&self) -> Ticks;
+}
+
+impl TickSource for LocalCounter {
+    #[inline]
+    fn now(&self) -> Ticks {
+        Self::now(*self)
+    }
+}
+
+impl<R: RxQueue, T: TxQueue<R::Packet>, C: TickSource> Worker<R, T, C> {
     /// A worker of these parts. This is where its memory is allocated.
     #[must_use]
-    pub fn new(parts: Parts<R, T>) -> Self {
+    pub fn new(parts: Parts<R, T, C>) -> Self {
         Self {
             rx: parts.rx,
             tx: parts.tx,
             burst: Burst::new(),
             counter: parts.counter,
             clock: Clock::new(parts.snapshot, parts.judge.smear()),
-            pace: Pace::default(),
+            transmitter: Transmitter::new(parts.transmit),
             policy: parts.policy,
             judge: parts.judge,
             counters: parts.counters,
@@ -109,34 +125,58 @@ impl<R: RxQueue, T: TxQueue<R::Packet>> Worker<R, T> {
 
     fn answer(&mut self, received: usize) {
         let now = self.counter.now();
-        if self.clock.refresh(now) {
+        if self.clock.refresh(now, self.transmitter.spread()) {
             self.counters.add(Count::StaleBursts, 1);
         }
         let found = self.clock.found;
-        let transmit = self.clock.local(self.pace.leaving(now, received));
-        let moment = Moment { header: self.clock.header, transmit };
-        let terms = Terms { now, moment, policy: self.policy.current() };
-        let at = (now, self.clock.rate());
+        let rate = self.clock.rate();
+        let held = self.transmitter.plan(now, received, rate).and_then(|held| self.clock.hold(&held));
+        if let Some((until, _)) = held {
+            self.transmitter.hold(until);
+        }
+        let mut leave_at = held.map(|(_, by_nic)| by_nic);
+        let mut departures = self.transmitter.departures(&self.clock.local, received);
+        let moment = Moment { header: self.clock.header, transmit: departures.next() };
+        let mut terms = Terms { now, moment, policy: self.policy.current() };
+        let at = (now, rate);
         let mut ptp = self.ptp.as_mut().map(|ptp| ptp.for_burst(at, self.clock.ptp(now), &self.counters));
         let mut stays = Stays::default();
 
         for packet in &mut self.burst {
             let by_port = packet.stamp();
             let stamp = by_port.and_then(|stamp| self.clock.read(stamp));
-            if let Some(ptp) = &mut ptp
+            let receive = stamp.unwrap_or(found);
+            let carried = match packet.content() {
+                Content::Frame { buffer, len, checksums } => {
+                    let source = by_port.filter(|_| stamp.is_some()).map(|stamp| stamp.source);
+                    self.judge.over_ptp(buffer, len, checksums, (receive, source), &terms)
+                }
+                Content::Datagram { .. } => None,
+            };
+            if carried.is_none()
+                && let Some(ptp) = &mut ptp
                 && let Content::Frame { buffer, len, checksums } = packet.content()
                 && let Some(dealt) = ptp.deal(buffer, len, checksums, by_port)
             {
                 if let Some(len) = dealt {
+                    departures.reply(len, None);
+                    if let Some(at) = leave_at.take() {
+                        packet.leave_at(at);
+                    }
                     packet.reply(len, None);
                     stays.note(stamp);
+                    terms.moment.transmit = departures.next();
+                } else {
+                    departures.passed();
                 }
                 continue;
             }
-            let receive = stamp.unwrap_or(found);
+            if matches!(carried, Some(Verdict::Reply { .. })) {
+                self.counters.add(Count::RepliesOverPtp, 1);
+            }
             let verdict = match packet.content() {
                 Content::Frame { buffer, len, checksums } => {
-                    let verdict = self.judge.frame(buffer, len, checksums, receive, &terms);
+                    let verdict = carried.unwrap_or_else(|| self.judge.frame(buffer, len, checksums, receive, &terms));
                     if matches!(verdict, Verdict::Kernel) {
                         let sent = match (&mut self.link, buffer.get(..len)) {
                             (Some(link), Some(frame)) => link.to_kernel.push(frame),
@@ -151,16 +191,32 @@ impl<R: RxQueue, T: TxQueue<R::Packet>> Worker<R, T> {
             match verdict {
                 Verdict::Reply { len, kind, token } => {
                     self.counters.replied(kind);
-                    packet.reply(len, token);
+                    let key = token.map(TxToken::redeem);
+                    departures.reply(len, key);
+                    if let Some(at) = leave_at.take() {
+                        packet.leave_at(at);
+                    }
+                    packet.reply(len, key.map(TxToken::new));
                     stays.note(stamp);
+                    terms.moment.transmit = departures.next();
                 }
-                Verdict::Kernel => {}
-                Verdict::Drop(reason) => self.counters.dropped(reason),
+                Verdict::Kernel => departures.passed(),
+                Verdict::Drop(reason) => {
+                    departures.passed();
+                    self.counters.dropped(reason);
+                }
             }
         }
 
+        if let Some(Sampling { packet, len, token }) = self.transmitter.sampling(&mut departures)
+            && let Some(packet) = self.burst.get_mut(packet)
+        {
+            packet.reply(len, Some(token));
+        }
         let leaving = self.counter.now();
-        self.pace.learn(now, leaving, received);
+        if !self.transmitter.handed_over(leaving, received, &departures) {
+            self.counters.add(Count::T3Missed, 1);
+        }
         let sent = self.tx.transmit(&mut self.burst);
         self.counters.add(Count::Received, received as u64);
         self.counters.add(Count::Bursts, 1);
@@ -182,7 +238,13 @@ impl<R: RxQueue, T: TxQueue<R::Packet>> Worker<R, T> {
         let Some(ptp) = &mut self.ptp else { return 0 };
         let mut sent = 0;
         while sent < PTP_SENT_PER_TURN {
-            let Some(taken) = ptp.send_next(|frame, token| self.tx.originate(frame, token)) else { break };
+            let transmitter = &mut self.transmitter;
+            let Some(taken) = ptp.send_next(|frame, token| {
+                transmitter.originated(frame.len(), token.is_some());
+                self.tx.originate(frame, token)
+            }) else {
+                break;
+            };
             self.counters.add(if taken { Count::FromEngine } else { Count::Refused }, 1);
             sent += 1;
         }
@@ -195,6 +257,7 @@ impl<R: RxQueue, T: TxQueue<R::Packet>> Worker<R, T> {
         let mut sent = 0;
         while sent < BURST {
             let Some(len) = link.from_kernel.pop(&mut self.frame[..]) else { break };
+            self.transmitter.originated(len, false);
             if self.tx.originate(self.frame.get(..len).unwrap_or_default(), None) {
                 self.counters.add(Count::FromKernel, 1);
             } else {
@@ -215,11 +278,16 @@ impl<R: RxQueue, T: TxQueue<R::Packet>> Worker<R, T> {
             let key = token.redeem();
             let known = match &mut self.ptp {
                 Some(ptp) if is_ptp(key) => {
+                    self.transmitter.returned();
                     ptp.stamped(key, stamp);
                     stamp.is_some()
                 }
                 _ => {
                     let at = stamp.and_then(|stamp| self.clock.read(stamp));
+                    self.transmitter.stamped(key, at, &self.clock.local, &self.counters);
+                    if Transmitter::is_own(key) {
+                        continue;
+                    }
                     self.judge.server().transmitted(TxToken::new(key), at);
                     at.is_some()
                 }
@@ -250,11 +318,14 @@ impl Stays {
 
 /// What a worker knows of the time: the last snapshot, and what its port makes of it.
 #[derive(Debug)]
-struct Clock {
+pub(crate) struct Clock {
     reader: SnapshotReader,
     smear: Option<SmearKind>,
     is_stale: bool,
-    header: ReplyHeader,
+    /// How much too late T3 may be told: part of the root dispersion.
+    spread: NtpShort,
+    /// What all replies have in common.
+    pub(crate) header: ReplyHeader,
     local: NtpClock,
     realtime: NtpClock,
     /// When the last burst was found.
@@ -262,23 +333,25 @@ struct Clock {
 }
 
 impl Clock {
-    fn new(reader: SnapshotReader, smear: Option<SmearKind>) -> Self {
+    pub(crate) fn new(reader: SnapshotReader, smear: Option<SmearKind>) -> Self {
         let snapshot = *reader.get();
         let header = ReplyHeader::new(&snapshot.system);
         let (local, realtime) = (snapshot.local_ntp, snapshot.realtime_ntp);
-        let mut clock = Self { reader, smear, is_stale: false, header, local, realtime, found: NtpTimestamp::UNKNOWN };
+        let found = NtpTimestamp::UNKNOWN;
+        let spread = NtpShort::default();
+        let mut clock = Self { reader, smear, is_stale: false, spread, header, local, realtime, found };
         clock.adopt();
         clock
     }
 
-    /// Looks for a newer snapshot, as a burst is found at `now`. Returns whether the one at hand is too old to be believed.
-    fn refresh(&mut self, now: Ticks) -> bool {
+    /// Looks for a newer snapshot, as a burst is found at `now`, and takes over how much too late T3 may be told. Returns whether the one at hand is too old to be believed.
+    pub(crate) fn refresh(&mut self, now: Ticks, spread: NtpShort) -> bool {
         let changed = self.reader.refresh();
         let local = &self.reader.get().local;
         let age = local.rate.span(local.elapsed(now));
         let is_stale = age > Span::from_secs(SNAPSHOT_STALE_S);
-        if changed || is_stale != self.is_stale {
-            self.is_stale = is_stale;
+        if changed || is_stale != self.is_stale || spread != self.spread {
+            (self.is_stale, self.spread) = (is_stale, spread);
             self.adopt();
         }
         self.found = self.local(now);
@@ -301,11 +374,21 @@ impl Clock {
                 system.reference_time = smeared.reference_time;
             }
         }
+        let dispersion = system.root_dispersion.to_bits().saturating_add(self.spread.to_bits());
+        system.root_dispersion = NtpShort::from_bits(dispersion);
         self.header = ReplyHeader::new(&system);
     }
 
+    /// When a NIC that sends on time can send a burst that shall leave so, by the local counter and by the NIC's clock; `None`
+    /// where nothing is known of that.
+    fn hold(&self, held: &Held) -> Option<(Ticks, Ticks)> {
+        let local = &self.reader.get().local;
+        let at = Ticks(held.earliest.0.checked_next_multiple_of(held.granularity)?);
+        (held.counter == local.counter).then_some((at, at))
+    }
+
     #[inline]
-    fn local(&self, ticks: Ticks) -> NtpTimestamp {
+    pub(crate) fn local(&self, ticks: Ticks) -> NtpTimestamp {
         self.local.at(ticks)
     }
 
@@ -334,37 +417,6 @@ impl Clock {
 
     fn nanos(&self, from: Ticks, to: Ticks) -> u64 {
         nanos_between(self.local(from), self.local(to))
-    }
-}
-
-/// How long a packet of a burst takes from being found to being handed over, learned from the bursts before: T3 is written
-/// before the burst leaves, and this is when it will. A T3 that is too early is covered by the client's delay, one that is
-/// too late by nothing, so the estimate follows quick bursts at once and slow ones hesitantly.
-#[derive(Debug, Default)]
-struct Pace {
-    /// Ticks per packet, times [`Self::SCALE`].
-    scaled: u64,
-}
-
-impl Pace {
-    const SCALE: u64 = 256;
-    /// The part of a slower burst's excess that is believed.
-    const HESITATION: u64 = 256;
-    /// A burst that took longer was interrupted: the next will not be.
-    const MOST_TICKS: u64 = 1 << 20;
-
-    #[inline]
-    fn leaving(&self, found: Ticks, packets: usize) -> Ticks {
-        Ticks(found.0.wrapping_add(self.scaled * packets as u64 / Self::SCALE))
-    }
-
-    #[inline]
-    fn learn(&mut self, found: Ticks, left: Ticks, packets: usize) {
-        let taken = left.0.wrapping_sub(found.0);
-        if taken < Self::MOST_TICKS && packets > 0 {
-            let scaled = taken * Self::SCALE / packets as u64;
-            self.scaled = scaled.min(self.scaled + scaled.saturating_sub(self.scaled) / Self::HESITATION);
-        }
     }
 }
 

@@ -5,10 +5,12 @@ mod rig;
 
 use messages::{Way, delay_req};
 use rig::{Rig, frame, message, ptp_port, request};
+use sidereal_dataplane::Count;
 use sidereal_nic::BURST;
 use sidereal_nic_sim::SimOptions;
 use sidereal_ptp::{
-    Destination, MAX_MESSAGE_LEN, MessageClass, MessageType, PortKey, Responder, Responders, SdoId, Transport,
+    Destination, MAX_MESSAGE_LEN, MessageClass, MessageType, NtpCarrier, PortKey, Responder, Responders, SdoId,
+    Transport,
 };
 use sidereal_time::{Counter, Span};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -42,8 +44,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// Every way a packet can go: plain, interleaved, authenticated, dropped, to the kernel and from it, PTP that is answered,
-/// dropped, and for the engine.
+/// Every way a packet can go: plain, interleaved, authenticated, carried by PTP, dropped, to the kernel and from it, PTP that is
+/// answered, dropped, and for the engine.
 fn traffic() -> Vec<Vec<u8>> {
     let mut interleaved = message(1);
     interleaved[24..32].fill(7);
@@ -64,9 +66,18 @@ fn traffic() -> Vec<Vec<u8>> {
         frames.push(way.request(&delay_req(1, 1, false), false));
         frames.push(way.frame(MessageType::Announce, &messages::message(MessageType::Announce, 0, 64), false));
     }
+    frames.extend([carried(123), carried(0), carried(9)]);
     frames.extend((0..50).map(|client| request(&format!("10.77.1.{client}:4000"), client)));
     frames.extend((0..50).map(|client| request(&format!("[fd77::{client:x}]:4000"), client)));
     frames
+}
+
+/// A request that PTP carries in `domain`.
+fn carried(domain: u8) -> Vec<u8> {
+    let mut buffer = [0; MAX_MESSAGE_LEN];
+    let carrier = NtpCarrier { domain, source: messages::CLIENT };
+    let len = carrier.wrap(0, &message(1), &mut buffer).unwrap_or(0);
+    Way::Ipv4.frame(MessageType::DelayReq, &buffer[..len], true)
 }
 
 #[test]
@@ -84,7 +95,7 @@ fn no_packet_costs_an_allocation() {
         ingress_latency: Span::ZERO,
     });
     let responders = Responders::new(responders);
-    let mut rig = Rig::carrying(&options, ports);
+    let mut rig = Rig::over_ptp(&options, rig::over_ptp(true), ports);
     rig.responders.replace(responders);
     let sync = messages::message(MessageType::Sync, 0, 44);
     let mut heard = [0; MAX_MESSAGE_LEN];
@@ -111,6 +122,7 @@ fn no_packet_costs_an_allocation() {
         }
     }
     let allocations = ALLOCATIONS.load(Relaxed) - before;
+    assert_eq!(rig.counters.read().count(Count::RepliesOverPtp), 1000);
     assert!(answered > 900, "only {answered} stamps came back to the engine");
     assert!(moved > 100_000, "only {moved} packets moved");
     assert_eq!(allocations, 0, "{allocations} allocations or frees for {moved} packets");

@@ -8,13 +8,13 @@ use messages::{CLIENT, Way, delay_req, message};
 use rig::{Rig, SERVER_CLOCK, ptp_port, snapshot_at};
 use sidereal_cpu::LocalCounter;
 use sidereal_dataplane::{Count, PtpService, SNAPSHOT_STALE_S};
-use sidereal_nic::{RxStamps, TxStamps};
+use sidereal_nic::{RxStamps, Stamped, TxStamps};
 use sidereal_nic_sim::{SimOptions, StampFaults};
 use sidereal_ptp::{
     Address, Body, Destination, MAX_MESSAGE_LEN, Message, MessageClass, MessageType, PortIdentity, PortKey, Responder,
     Responders, SdoId, Transport,
 };
-use sidereal_time::{Counter, Instant, PtpTimestamp, Span, StampSource, Tai, Ticks};
+use sidereal_time::{ClockId, Counter, Instant, PtpTimestamp, Span, StampSource, Tai, Ticks};
 
 /// A NIC that stamps nothing.
 fn without_stamps() -> SimOptions {
@@ -96,7 +96,9 @@ fn a_delay_req_is_answered_by_the_way_that_it_came() {
 #[test]
 fn the_receive_timestamp_is_the_ports_stamp() {
     // The local counter's stamps, and the kernel's: its clock agrees with the rig's snapshot.
-    for (counter, rx_stamps) in [(Counter::MonotonicRaw, RxStamps::Hardware), (Counter::Realtime, RxStamps::Kernel)] {
+    for (counter, rx_stamps) in
+        [(Counter::MonotonicRaw, RxStamps::Hardware(Stamped::All)), (Counter::Realtime, RxStamps::Kernel)]
+    {
         let mut rig = leading(&SimOptions { counter, rx_stamps, ..SimOptions::default() });
         let now = LocalCounter::MonotonicRaw.now();
         rig.snapshot.publish(&snapshot_at(now));
@@ -113,7 +115,9 @@ fn the_receive_timestamp_is_the_ports_stamp() {
 
 #[test]
 fn a_stamp_that_cannot_be_is_not_believed() {
-    for (counter, rx_stamps) in [(Counter::Nic, RxStamps::Hardware), (Counter::Realtime, RxStamps::Kernel)] {
+    for (counter, rx_stamps) in
+        [(Counter::Nic(ClockId(1)), RxStamps::Hardware(Stamped::All)), (Counter::Realtime, RxStamps::Kernel)]
+    {
         let mut rig = leading(&SimOptions { counter, rx_stamps, ..SimOptions::default() });
         rig.control.set_ticks(Ticks(1_767_225_701_000_000_000));
         let reply = rig.ask(&Way::Ipv4.request(&delay_req(0, 1, false), false)).unwrap();

@@ -158,3 +158,12 @@ int shim_port_link(uint16_t port, uint32_t interface)
 		return SHIM_LINK_DOWN;
 	return link.link_status == RTE_ETH_LINK_UP ? SHIM_LINK_UP : SHIM_LINK_DOWN;
 }
+
+uint32_t shim_port_megabits(uint16_t port)
+{
+	struct rte_eth_link link = { 0 };
+
+	if (!rte_eth_dev_is_valid_port(port) || rte_eth_link_get_nowait(port, &link) != 0)
+		return 0;
+	return link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed;
+}

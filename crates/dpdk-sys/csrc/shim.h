@@ -144,6 +144,8 @@ int shim_port_close(uint16_t port);
 int shim_port_counters(uint16_t port, struct shim_port_counters *counters);
 /* `interface` as in shim_port_info: where there is one below, it says more than the driver does. */
 int shim_port_link(uint16_t port, uint32_t interface);
+/* In Mb/s; 0 where the driver does not say. */
+uint32_t shim_port_megabits(uint16_t port);
 
 #define SHIM_OFFSET(type, member, at) _Static_assert(offsetof(struct type, member) == (at), #type "." #member)
 _Static_assert(sizeof(struct shim_packet) == 40, "shim_packet");

@@ -283,4 +283,7 @@ unsafe extern "C" {
 
     /// [`LINK_UP`], [`LINK_DOWN`] or [`LINK_GONE`]. `interface` as in [`PortInfo::interface`].
     pub fn shim_port_link(port: u16, interface: u32) -> c_int;
+
+    /// How fast a port's link is, in megabits a second; 0 where the driver does not say.
+    pub fn shim_port_megabits(port: u16) -> u32;
 }

@@ -1,10 +1,10 @@
 //! The clocks of this host: read, watched, and steered to the model.
 
 use sidereal_servo::{Adjustment, Discipline, FrequencyOffset, Steering};
-use sidereal_time::{ClockModel, Counter, Instant, LeapTable, LocalClock, Rate, Span, Tai, Ticks};
+use sidereal_time::{ClockId, ClockModel, Counter, Instant, LeapTable, LocalClock, Rate, Span, Tai, Ticks};
 
 use crate::arming::Arming;
-use crate::config::{ClockId, ClockOptions, ClockScale, MAX_CLOCKS, Steer};
+use crate::config::{ClockOptions, ClockScale, MAX_CLOCKS, Steer};
 use crate::event::{Action, ClockReading};
 use crate::report::{Report, Reports};
 use crate::status::ClockStatus;

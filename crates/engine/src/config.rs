@@ -28,7 +28,7 @@ pub struct EngineConfig {
     pub selection: SelectionOptions,
     /// How those that are believed are followed.
     pub servo: ServoOptions,
-    /// The clocks of this host. The first is the system clock, [`ClockId::SYSTEM`]; where there is none, it is read and
+    /// The clocks of this host. The first is the system clock, [`sidereal_time::ClockId::SYSTEM`]; where there is none, it is read and
     /// never steered.
     pub clocks: Vec<ClockOptions>,
     /// Where we serve: a server that is there, or follows who is there, is not followed.
@@ -144,15 +144,6 @@ pub enum ReferenceKind {
     Sampled,
     /// The beginnings of seconds, by [`crate::Event::Pulse`]: which second it is, another source says.
     Pulse,
-}
-
-/// Which clock of the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClockId(pub u8);
-
-impl ClockId {
-    /// The system clock, CLOCK_REALTIME.
-    pub const SYSTEM: Self = Self(0);
 }
 
 /// A clock of the host.

@@ -5,12 +5,12 @@ mod lead;
 mod serve;
 mod upkeep;
 
-use sidereal_time::{ClockModel, LeapTable, LocalClock, Ticks};
+use sidereal_time::{ClockId, ClockModel, LeapTable, LocalClock, Ticks};
 
 use self::lead::Lead;
 use crate::broadcast::Broadcasts;
 use crate::clocks::{Clock, Clocks};
-use crate::config::{ClockId, EngineConfig, Reference};
+use crate::config::{EngineConfig, Reference};
 use crate::event::{Action, Event};
 use crate::follow::{Follower, REPUBLISH_AFTER};
 use crate::publication::Publication;
@@ -94,7 +94,9 @@ impl Engine {
             Event::Timer => {}
             Event::ClockRead { clock, reading } => self.clock_read(clock, &reading, now),
             Event::Discipline { clock, discipline } => self.discipline(clock, discipline),
-            Event::Datagram { source, from, payload, arrival } => self.datagram(source, from, payload, arrival, now),
+            Event::Datagram { source, from, payload, arrival, reception } => {
+                self.datagram(source, from, payload, (arrival, reception), now);
+            }
             Event::Transmitted { packet, left } => self.transmitted(packet, left, now),
             Event::Sampled { source, reading, leap } => self.sampled(source, &reading, leap, now),
             Event::Pulse { source, ticks, window } => self.pulse(source, ticks, window, now),

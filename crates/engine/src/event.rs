@@ -4,11 +4,11 @@ use core::net::SocketAddr;
 
 use arrayvec::ArrayVec;
 use sidereal_ntp::{LeapIndicator, MAX_MESSAGE_LEN};
-use sidereal_ptp::{Destination, MessageClass, PortKey, Responders};
+use sidereal_ptp::{Destination, MessageClass, NTP_PREFIX_LEN, PortKey, Responders};
 use sidereal_servo::{Adjustment, Discipline};
-use sidereal_time::{Arrived, LeapTable, Reading, Span, Tai, Ticks, Utc};
+use sidereal_time::{Arrived, ClockId, LeapTable, Reading, Span, Tai, Ticks, Utc};
 
-use crate::{ClockId, EngineConfig, Report, Saved, Snapshot, SourceId};
+use crate::{EngineConfig, Report, Saved, Snapshot, SourceId};
 
 /// What the engine is told.
 #[derive(Debug, Clone)]
@@ -40,6 +40,9 @@ pub enum Event<'a> {
         payload: &'a [u8],
         /// When it came.
         arrival: Arrived,
+        /// How long it took from then to its end: by a stamp of a NIC, which is of the beginning, how long its frame is at the
+        /// speed of the link. Zero of other stamps, and where that is not known.
+        reception: Span,
     },
     /// What became of a packet: for each [`Outgoing`] that was sent, and each [`PtpOutgoing`] whose stamp is wanted, this comes
     /// exactly once.
@@ -245,6 +248,9 @@ pub enum Action {
     Save(Saved),
 }
 
+/// The longest packet, in bytes: an NTP message that PTP carries.
+pub const MAX_DATAGRAM_LEN: usize = NTP_PREFIX_LEN + MAX_MESSAGE_LEN;
+
 /// Which packet: unique as long as the engine lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PacketId(pub u64);
@@ -261,7 +267,7 @@ pub struct Outgoing {
     /// Where it comes from.
     pub from: Endpoint,
     /// What it says.
-    pub payload: ArrayVec<u8, MAX_MESSAGE_LEN>,
+    pub payload: ArrayVec<u8, MAX_DATAGRAM_LEN>,
     /// Whether a stamp better than the time of the call is worth waiting for.
     pub stamp_wanted: bool,
 }
@@ -290,4 +296,6 @@ pub enum Endpoint {
     Fresh,
     /// The NTP port.
     Ntp,
+    /// The port of PTP's event messages, 319.
+    PtpEvent,
 }

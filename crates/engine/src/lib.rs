@@ -31,11 +31,11 @@ mod wire;
 
 pub use arming::{Arming, arm};
 pub use config::{
-    Address, BroadcastOptions, ClockId, ClockOptions, ClockScale, EngineConfig, MAX_BROADCASTS, MAX_CLOCKS,
-    MAX_SOURCES, Reference, ReferenceKind, SourceKind, SourceOptions, Steer, SystemReference,
+    Address, BroadcastOptions, ClockOptions, ClockScale, EngineConfig, MAX_BROADCASTS, MAX_CLOCKS, MAX_SOURCES,
+    Reference, ReferenceKind, SourceKind, SourceOptions, Steer, SystemReference,
 };
 pub use engine::Engine;
-pub use event::{Action, ClockReading, Endpoint, Event, Outgoing, PacketId, PtpOutgoing};
+pub use event::{Action, ClockReading, Endpoint, Event, MAX_DATAGRAM_LEN, Outgoing, PacketId, PtpOutgoing};
 pub use report::{Report, Severity};
 pub use saved::{Saved, SavedFault};
 pub use selection::{

@@ -4,11 +4,12 @@ use core::net::SocketAddr;
 
 use arrayvec::ArrayVec;
 use sidereal_ntp::{
-    Association, AssociationOptions, Context, KissCode, MAX_MESSAGE_LEN, Measured, PollAdvice, Received, Role,
+    Association, AssociationOptions, Carriage, Context, KissCode, MAX_MESSAGE_LEN, Measured, PollAdvice, Received, Role,
 };
-use sidereal_time::{Arrived, LocalClock, StampSource, Ticks};
+use sidereal_ptp::{ClockIdentity, NotCarried, NtpCarrier, PortIdentity};
+use sidereal_time::{Arrived, LocalClock, Span, StampSource, Ticks};
 
-use crate::event::Endpoint;
+use crate::event::{Endpoint, MAX_DATAGRAM_LEN};
 use crate::resolution::Resolution;
 
 /// Polls without an answer after which another address is tried, where there is one.
@@ -27,6 +28,8 @@ pub(crate) struct Remote {
     resolve_wanted: bool,
     /// Datagrams from elsewhere.
     strays: u64,
+    /// Messages of PTP that carry nothing, or nothing for us.
+    not_carried: [u64; NotCarried::ALL.len() + 1],
     /// What it asked for last, and has been reported.
     kissed: Option<KissCode>,
     last_ignored: Option<&'static str>,
@@ -36,6 +39,8 @@ pub(crate) struct Remote {
 struct Peer {
     address: SocketAddr,
     association: Association,
+    /// How PTP carries its messages, if it does.
+    carrier: Option<NtpCarrier>,
     /// How many packets had been sent when it last answered.
     sent_when_heard: u64,
 }
@@ -46,7 +51,7 @@ pub(crate) struct Packet {
     pub(crate) from: Endpoint,
     pub(crate) incarnation: u16,
     pub(crate) sequence: u32,
-    pub(crate) payload: ArrayVec<u8, MAX_MESSAGE_LEN>,
+    pub(crate) payload: ArrayVec<u8, MAX_DATAGRAM_LEN>,
     pub(crate) stamp_wanted: bool,
 }
 
@@ -61,6 +66,7 @@ impl Remote {
             listen_wanted: false,
             resolve_wanted: false,
             strays: 0,
+            not_carried: [0; NotCarried::ALL.len() + 1],
             kissed: None,
             last_ignored: None,
         }
@@ -80,7 +86,8 @@ impl Remote {
         self.listen_wanted = self.options.role != Role::Client;
         self.kissed = None;
         let association = Association::new(&self.options, now, context);
-        self.peer = Some(Peer { address, association, sent_when_heard: 0 });
+        let carrier = self.options.over_ptp.map(|domain| NtpCarrier { domain, source: random_identity(context) });
+        self.peer = Some(Peer { address, association, carrier, sent_when_heard: 0 });
     }
 
     /// Begins anew with the same address.
@@ -120,7 +127,7 @@ impl Remote {
         &mut self,
         from: SocketAddr,
         payload: &[u8],
-        arrival: Arrived,
+        (arrival, reception): (Arrived, Span),
         now: Ticks,
         context: &mut Context<'_>,
     ) -> Option<KissCode> {
@@ -131,7 +138,25 @@ impl Remote {
             self.last_ignored = Some("stray");
             return None;
         };
-        match peer.association.receive(payload, arrival, now, context) {
+        let received = match &peer.carrier {
+            None => Ok(peer.association.receive(payload, arrival, now, context)),
+            Some(carrier) => carried(carrier, payload).map(|(message, correction)| {
+                let carriage = Carriage { correction, reception };
+                peer.association.receive_over_ptp(message, arrival, carriage, now, context)
+            }),
+        };
+        let received = match received {
+            Ok(received) => received,
+            Err(reason) => {
+                self.last_ignored = Some(not_carried_name(reason));
+                let place = reason.map_or(NotCarried::ALL.len(), |reason| reason as usize);
+                if let Some(count) = self.not_carried.get_mut(place) {
+                    *count += 1;
+                }
+                return None;
+            }
+        };
+        match received {
             Received::Accepted => {
                 peer.sent_when_heard = peer.association.counts().sent;
                 None
@@ -165,15 +190,25 @@ impl Remote {
     ) -> Option<Packet> {
         let peer = self.peer.as_mut()?;
         let due = peer.association.poll_timeout()?;
-        if local.passed(due, now) < sidereal_time::Span::ZERO {
+        if local.passed(due, now) < Span::ZERO {
             return None;
         }
         let mut buffer = [0; MAX_MESSAGE_LEN];
         let transmit = peer.association.poll_transmit(now, context, &mut buffer)?;
-        let payload = buffer.get(..transmit.len)?.iter().copied().collect();
+        let message = buffer.get(..transmit.len)?;
+        let (from, payload) = match &peer.carrier {
+            Some(carrier) => {
+                let mut buffer = [0; MAX_DATAGRAM_LEN];
+                #[expect(clippy::cast_possible_truncation, reason = "the number of a PTP message wraps")]
+                let len = carrier.wrap(transmit.sequence as u16, message, &mut buffer).ok()?;
+                (Endpoint::PtpEvent, buffer.get(..len)?.iter().copied().collect())
+            }
+            None if transmit.fresh_port => (Endpoint::Fresh, message.iter().copied().collect()),
+            None => (Endpoint::Ntp, message.iter().copied().collect()),
+        };
         Some(Packet {
             to: peer.address,
-            from: if transmit.fresh_port { Endpoint::Fresh } else { Endpoint::Ntp },
+            from,
             incarnation: self.incarnation,
             sequence: transmit.sequence,
             payload,
@@ -242,6 +277,8 @@ impl Remote {
         let mut named: Vec<_> =
             counts.iter().flat_map(|counts| counts.by_name()).filter(|(_, count)| *count > 0).collect();
         named.extend((self.strays > 0).then_some(("stray", self.strays)));
+        let reasons = NotCarried::ALL.into_iter().map(Some).chain([None]).map(not_carried_name);
+        named.extend(reasons.zip(self.not_carried).filter(|(_, count)| *count > 0));
         named
     }
 
@@ -249,3 +286,32 @@ impl Remote {
         self.last_ignored
     }
 }
+
+/// The NTP message that `message` of PTP carries, and how long transparent clocks say that they kept it; `Err(None)` where it
+/// carries none. A correction that is too big to be told corrects nothing.
+fn carried<'a>(carrier: &NtpCarrier, message: &'a [u8]) -> Result<(&'a [u8], Span), Option<NotCarried>> {
+    if !NtpCarrier::carries(message) {
+        return Err(None);
+    }
+    let carried = carrier.unwrap(message)?;
+    Ok((message.get(carried.ntp).ok_or(NotCarried::Length)?, carried.correction.span().unwrap_or_default()))
+}
+
+/// What a message that carries nothing for us is counted as.
+const fn not_carried_name(reason: Option<NotCarried>) -> &'static str {
+    match reason {
+        Some(reason) => reason.name(),
+        None => "over_ptp_no_ntp",
+    }
+}
+
+/// An identity that is nobody else's: of a MAC address that nobody was given (IEEE 802 8.2, 8.4).
+fn random_identity(context: &mut Context<'_>) -> PortIdentity {
+    const LOCAL: u8 = 0b10;
+    const GROUP: u8 = 0b01;
+    let [first, b, c, d, e, f, ..] = (context.random)().to_be_bytes();
+    PortIdentity { clock: ClockIdentity::from_mac([first & !GROUP | LOCAL, b, c, d, e, f]), number: 1 }
+}
+
+#[cfg(test)]
+mod tests;

@@ -93,7 +93,7 @@ const fn counter_name(counter: Counter) -> &'static str {
         Counter::Tsc => "tsc",
         Counter::MonotonicRaw => "monotonic_raw",
         Counter::Realtime => "realtime",
-        Counter::Nic => "nic",
+        Counter::Nic(_) => "nic",
     }
 }
 

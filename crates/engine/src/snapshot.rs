@@ -2,7 +2,7 @@
 
 use sidereal_ntp::{LeapIndicator, ReferenceId, Stratum, SystemVariables};
 use sidereal_publish::Words;
-use sidereal_time::{ClockModel, Counter, Instant, NtpClock, NtpShort, NtpTimestamp, Rate, Span, Ticks};
+use sidereal_time::{ClockId, ClockModel, Counter, Instant, NtpClock, NtpShort, NtpTimestamp, Rate, Span, Ticks};
 
 use crate::{SmearedClock, SmearedClocks};
 
@@ -74,6 +74,7 @@ fn next<const N: usize>(words: &mut impl Iterator<Item = u64>) -> [u64; N] {
 fn model_to_words(model: &ClockModel) -> [u64; MODEL_WORDS] {
     let [reference_high, reference_low] = halves_of_u128(model.reference.units().cast_unsigned());
     let [error_high, error_low] = halves_of_u128(model.error.units().cast_unsigned());
+    let [counter, clock] = counter_to_bytes(model.counter);
     [
         model.reference_ticks.0,
         reference_high,
@@ -82,7 +83,7 @@ fn model_to_words(model: &ClockModel) -> [u64; MODEL_WORDS] {
         error_high,
         error_low,
         u64_of_halves(model.drift_ppb, model.generation),
-        u64::from_be_bytes([0, 0, 0, 0, 0, 0, counter_to_byte(model.counter), model.width]),
+        u64::from_be_bytes([0, 0, 0, 0, 0, clock, counter, model.width]),
     ]
 }
 
@@ -90,9 +91,9 @@ fn model_from_words(words: [u64; MODEL_WORDS]) -> ClockModel {
     let [ticks, reference_high, reference_low, rate, error_high, error_low, drift_and_generation, counter_and_width] =
         words;
     let (drift_ppb, generation) = halves_of_u64(drift_and_generation);
-    let [.., counter, width] = counter_and_width.to_be_bytes();
+    let [.., clock, counter, width] = counter_and_width.to_be_bytes();
     ClockModel {
-        counter: counter_from_byte(counter),
+        counter: counter_from_bytes([counter, clock]),
         width: width.clamp(1, 64),
         reference_ticks: Ticks(ticks),
         reference: Instant::from_units(u128_of_halves(reference_high, reference_low).cast_signed()),
@@ -173,20 +174,20 @@ fn system_from_words([identity, root, reference_time]: [u64; SYSTEM_WORDS]) -> S
     }
 }
 
-fn counter_to_byte(counter: Counter) -> u8 {
+fn counter_to_bytes(counter: Counter) -> [u8; 2] {
     match counter {
-        Counter::Tsc => 0,
-        Counter::MonotonicRaw => 1,
-        Counter::Realtime => 2,
-        Counter::Nic => 3,
+        Counter::Tsc => [0, 0],
+        Counter::MonotonicRaw => [1, 0],
+        Counter::Realtime => [2, 0],
+        Counter::Nic(ClockId(id)) => [3, id],
     }
 }
 
-fn counter_from_byte(byte: u8) -> Counter {
-    match byte {
-        0 => Counter::Tsc,
-        1 => Counter::MonotonicRaw,
-        3 => Counter::Nic,
+fn counter_from_bytes(bytes: [u8; 2]) -> Counter {
+    match bytes {
+        [0, _] => Counter::Tsc,
+        [1, _] => Counter::MonotonicRaw,
+        [3, id] => Counter::Nic(ClockId(id)),
         _ => Counter::Realtime,
     }
 }

@@ -151,18 +151,18 @@ impl Source {
         }
     }
 
-    /// Takes a datagram that came to its socket.
+    /// Takes a datagram that came to its socket, and took `reception` to arrive.
     pub(crate) fn receive(
         &mut self,
         from: SocketAddr,
         payload: &[u8],
-        arrival: Arrived,
+        (arrival, reception): (Arrived, Span),
         now: Ticks,
         here: &mut Surroundings,
         reports: &mut Reports,
     ) {
         let Speaker::Remote(remote) = &mut self.speaker else { return self.ignore("wrong_kind") };
-        let kissed = here.with(|context| remote.receive(from, payload, arrival, now, context));
+        let kissed = here.with(|context| remote.receive(from, payload, (arrival, reception), now, context));
         if let Some(code) = kissed {
             reports.say(Report::Kissed { source: self.name.clone(), code });
         }
@@ -421,5 +421,5 @@ pub(crate) fn speak_alike(a: &AssociationOptions, b: &AssociationOptions) -> boo
     let manners = |x: &AssociationOptions| {
         (x.role, x.version, x.interleaved, x.min_poll, x.max_poll, x.iburst, x.burst, x.max_delay, x.max_delay_ratio)
     };
-    a.key.is_none() && b.key.is_none() && manners(a) == manners(b)
+    a.key.is_none() && b.key.is_none() && a.over_ptp == b.over_ptp && manners(a) == manners(b)
 }

@@ -7,9 +7,9 @@ use sidereal_ptp::{
     CurrentDs, DefaultDs, ForeignMaster, ParentDs, PortDs, PortKey, Profile, TimePropertiesDs, Transport,
 };
 use sidereal_servo::{Adjustment, Discipline, FitCounts, TrackerState};
-use sidereal_time::{ClockModel, Instant, Span, Tai, Utc};
+use sidereal_time::{ClockId, ClockModel, Instant, Span, Tai, Utc};
 
-use crate::{ClockId, SourceId, SourceState, Steer};
+use crate::{SourceId, SourceState, Steer};
 
 /// Whether we know the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

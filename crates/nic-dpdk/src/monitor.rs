@@ -30,6 +30,8 @@ pub enum Link {
 pub struct PortStatus {
     /// Its link.
     pub link: Link,
+    /// How fast that is, in megabits a second; 0 where the driver does not say.
+    pub megabits: u32,
     /// Its counters since it was opened, through all recoveries.
     pub counters: PortCounters,
     /// Packet buffers that are free.
@@ -62,12 +64,14 @@ impl PortMonitor {
     pub fn read(&mut self) -> PortStatus {
         let attached = self.port.attached.lock().unwrap_or_else(PoisonError::into_inner);
         let link = attached.as_ref().map_or(Link::Gone, |attached| attached.link(self.interface));
+        let megabits = attached.as_ref().map_or(0, |attached| attached.megabits());
         if let Some(counters) = attached.as_ref().and_then(Attached::counters) {
             self.present = counters;
         }
         let counters = sum(&self.past, &self.present);
         self.port.missed.store(counters.rx_missed.saturating_add(counters.rx_no_buffer), Ordering::Relaxed);
-        PortStatus { link, counters, buffers_free: self.port.pool.available(), buffers: self.port.pool.buffers() }
+        let (buffers_free, buffers) = (self.port.pool.available(), self.port.pool.buffers());
+        PortStatus { link, megabits, counters, buffers_free, buffers }
     }
 
     /// Closes what is left of a device that is gone, and opens the one that has taken its place. Workers need not stop:

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dpdk_sys::{CAN_CHECKSUM, CAN_SPREAD, CAN_STAMP, PortConfig, PortCounters, PortInfo};
 use sidereal_cpu::LocalCounter;
-use sidereal_nic::{Capabilities, ChecksumOffload, RxStamps, TxStamps};
+use sidereal_nic::{Ability, Capabilities, ChecksumOffload, RxStamps, TxStamps};
 
 use crate::device::Device;
 use crate::eal::{Eal, Refusal, check, set_up};
@@ -236,6 +236,11 @@ impl Attached {
             _ => Link::Gone,
         }
     }
+
+    pub(crate) fn megabits(&self) -> u32 {
+        // SAFETY: takes any number.
+        unsafe { dpdk_sys::shim_port_megabits(self.number) }
+    }
 }
 
 impl Drop for Attached {
@@ -281,8 +286,10 @@ fn refused(device: &Device, step: &str, source: Refusal) -> PortError {
 
 fn capabilities(info: &PortInfo, options: &PortOptions, longest: u16) -> Capabilities {
     Capabilities {
-        rx_stamps: if stamps(info) { RxStamps::Kernel } else { RxStamps::Software },
-        tx_stamps: TxStamps::Software,
+        rx_stamps: Ability::claimed(if stamps(info) { RxStamps::Kernel } else { RxStamps::Software }),
+        tx_stamps: Ability::claimed(TxStamps::Software),
+        send_on_time: Ability::claimed(None),
+        clock: None,
         checksums: ChecksumOffload { rx: info.abilities & CAN_CHECKSUM != 0, by_kernel: false },
         queues: options.queues,
         spread_by_address: options.queues == 1 || info.abilities & CAN_SPREAD != 0,
@@ -322,7 +329,7 @@ mod tests {
             ("net_af_packet_x", CAN_STAMP, RxStamps::Software),
             ("net_ice", CAN_STAMP, RxStamps::Software),
         ] {
-            assert_eq!(capabilities(&info(driver, abilities), &options(1), 1518).rx_stamps, stamps, "{driver}");
+            assert_eq!(capabilities(&info(driver, abilities), &options(1), 1518).rx_stamps.get(), stamps, "{driver}");
         }
     }
 

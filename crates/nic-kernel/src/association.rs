@@ -3,10 +3,13 @@
 use crate::calls;
 use crate::error::OpenError;
 use crate::name::Name;
-use crate::open::{bind_to, socket_of};
-use crate::stamped::StampedSocket;
+use crate::open::{bind_to, bind_to_interface, socket_of, stamps_refused};
+use crate::stamped::{Heard, StampedSocket};
+use crate::timestamping::{Stampers, Timestamping};
+use crate::tokens::StampCounts;
 use core::ffi::c_int;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use sidereal_ptp::MessageClass;
 use sidereal_time::{Stamp, TxStamp, TxToken};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -36,6 +39,8 @@ pub struct Received {
     pub from: SocketAddr,
     /// When it arrived, if the kernel says so.
     pub stamp: Option<Stamp>,
+    /// The index of the interface that it came by, where the socket shares its port with PTP.
+    pub interface: Option<u32>,
 }
 
 impl AssociationSocket {
@@ -72,6 +77,26 @@ impl AssociationSocket {
         Self::connected(socket, peer)
     }
 
+    /// A socket on the port of PTP's event messages, 319, which hears only `peer`, and hears it before the sockets of PTP
+    /// ([`crate::PtpSocket`]), which may have the port too: what it hears may be for them.
+    ///
+    /// # Errors
+    /// If the port is taken by others or not to be had, or there is no route to `peer`.
+    pub fn connect_from_ptp(peer: SocketAddr) -> Result<Self, OpenError> {
+        let call = |call| move |error| OpenError::Call { call, address: peer, error };
+        let socket = socket_of(peer)?;
+        let fd = socket.as_fd();
+        // As the sockets of PTP share it.
+        calls::set_int(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1).map_err(call("SO_REUSEADDR"))?;
+        // Without it nobody knows which of them.
+        let _ = match peer {
+            SocketAddr::V4(_) => calls::set_int(fd, libc::IPPROTO_IP, libc::IP_PKTINFO, 1),
+            SocketAddr::V6(_) => calls::set_int(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1),
+        };
+        bind_to(fd, any(peer, MessageClass::Event.udp_port()), false)?;
+        Self::connected(socket, peer)
+    }
+
     /// A socket on `port` that hears what is sent to all, as broadcast or to NTP's own groups (224.0.1.1; ff02::101 and
     /// ff05::101), where `server` would send it; who sent it, the caller has to look at. The same servers may share the
     /// port.
@@ -101,6 +126,18 @@ impl AssociationSocket {
                 .map_err(call("IP_ADD_MEMBERSHIP"))?;
         }
         Ok(Self::new(socket))
+    }
+
+    /// Has it speak by `interface` alone, whose NIC may stamp its packets ([`crate::enable_stamping`]); to be called before
+    /// anything is sent. Where the routes lead to the peer by another interface, nothing reaches it.
+    ///
+    /// # Errors
+    /// If there is no such interface, or its NIC's stamps are not to be had.
+    pub fn by_interface(self, interface: &str, timestamping: Timestamping) -> Result<Self, OpenError> {
+        let local = self.local()?;
+        bind_to_interface(self.0.as_fd(), interface, local)?;
+        let stampers = Stampers::best(timestamping);
+        self.0.stamped_by(stampers).map(Self).map_err(stamps_refused(&stampers, local))
     }
 
     /// Its own address.
@@ -146,7 +183,7 @@ impl AssociationSocket {
         let mut name = Name::EMPTY;
         let received = self.0.receive(name.bytes(), buffer)?;
         let from = name.address().unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into());
-        Ok(received.map(|(len, stamp)| Received { len, from, stamp }))
+        Ok(received.map(|Heard { len, stamp, interface, .. }| Received { len, from, stamp, interface }))
     }
 
     /// Reads one notice of a stamp. Only to be called where [`crate::poll::PollFd::has_error`] said that there is one:
@@ -155,15 +192,21 @@ impl AssociationSocket {
         self.0.read_notice();
     }
 
-    /// The next token that is answered: its stamp was read, or has not come in 20 ms.
+    /// The next token that is answered: its stamp was read, or has not come in time: 20 ms, 200 ms from a NIC.
     pub fn poll_stamp(&mut self) -> Option<(TxToken, TxStamp)> {
         self.0.poll_stamp()
     }
 
-    /// Whether tokens are still to be answered, so that [`Self::poll_stamp`] should be asked within 20 ms.
+    /// Whether tokens are still to be answered, so that [`Self::poll_stamp`] should be asked within some milliseconds.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.0.is_waiting()
+    }
+
+    /// What became of the stamps of sent packets so far.
+    #[must_use]
+    pub const fn stamp_counts(&self) -> StampCounts {
+        self.0.counts()
     }
 
     /// Closes the socket; the tokens that were not answered are lost.

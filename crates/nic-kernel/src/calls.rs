@@ -126,6 +126,67 @@ pub(crate) fn interface_flags(fd: BorrowedFd<'_>, name: &CStr) -> io::Result<c_i
     Ok(c_int::from(unsafe { request.ifr_ifru.ifru_flags }))
 }
 
+/// `struct ethtool_ts_info` (linux/ethtool.h).
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct StampingInfo {
+    pub(crate) command: u32,
+    /// Bits of `SOF_TIMESTAMPING_*`.
+    pub(crate) so_timestamping: u32,
+    /// The clock, or -1.
+    pub(crate) phc_index: i32,
+    /// Bit n: `HWTSTAMP_TX_*` of number n.
+    pub(crate) tx_types: u32,
+    pub(crate) tx_reserved: [u32; 3],
+    /// Bit n: `HWTSTAMP_FILTER_*` of number n.
+    pub(crate) rx_filters: u32,
+    pub(crate) rx_reserved: [u32; 3],
+}
+
+/// What a network interface can stamp.
+pub(crate) fn stamping_info(fd: BorrowedFd<'_>, name: &CStr) -> io::Result<StampingInfo> {
+    /// linux/ethtool.h.
+    const ETHTOOL_GET_TS_INFO: u32 = 0x41;
+    /// linux/sockios.h.
+    const SIOCETHTOOL: libc::Ioctl = 0x8946;
+    let mut info = StampingInfo { command: ETHTOOL_GET_TS_INFO, ..StampingInfo::default() };
+    // SAFETY: ETHTOOL_GET_TS_INFO reads and writes an `ethtool_ts_info`, which `info` is.
+    unsafe { about_interface(fd, name, SIOCETHTOOL, (&raw mut info).cast()) }?;
+    Ok(info)
+}
+
+/// What a network interface is set to stamp.
+pub(crate) fn stamping_config(fd: BorrowedFd<'_>, name: &CStr) -> io::Result<libc::hwtstamp_config> {
+    let mut config = libc::hwtstamp_config { flags: 0, tx_type: 0, rx_filter: 0 };
+    // SAFETY: SIOCGHWTSTAMP writes a `hwtstamp_config`, which `config` is.
+    unsafe { about_interface(fd, name, libc::SIOCGHWTSTAMP as libc::Ioctl, (&raw mut config).cast()) }?;
+    Ok(config)
+}
+
+/// Sets what a network interface stamps. Returns what its driver made of it.
+pub(crate) fn set_stamping_config(
+    fd: BorrowedFd<'_>,
+    name: &CStr,
+    mut config: libc::hwtstamp_config,
+) -> io::Result<libc::hwtstamp_config> {
+    // SAFETY: SIOCSHWTSTAMP reads and writes a `hwtstamp_config`, which `config` is.
+    unsafe { about_interface(fd, name, libc::SIOCSHWTSTAMP as libc::Ioctl, (&raw mut config).cast()) }?;
+    Ok(config)
+}
+
+/// Sends a request about a network interface whose argument is behind a pointer.
+///
+/// # Safety
+/// The kernel must read and write for `request` nothing but what `data` points to.
+unsafe fn about_interface(fd: BorrowedFd<'_>, name: &CStr, number: libc::Ioctl, data: *mut c_char) -> io::Result<()> {
+    // SAFETY: an interface request of zeros is an empty one.
+    let mut request: libc::ifreq = unsafe { zeroed() };
+    set_name(&mut request, name);
+    request.ifr_ifru.ifru_data = data;
+    // SAFETY: such requests read an `ifreq`, and of what `data` points to the caller has promised what they do with it.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), number, &raw mut request) }).map(drop)
+}
+
 /// Makes the open `/dev/net/tun` a TAP interface of this name, whose frames come without a header of the driver's own.
 pub(crate) fn make_tap(fd: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
     // SAFETY: an interface request of zeros is an empty one.

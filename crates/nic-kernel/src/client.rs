@@ -3,7 +3,7 @@
 use crate::association::{AssociationSocket, Received};
 use crate::error::OpenError;
 use crate::poll::{PollFd, poll};
-use crate::tokens::DEADLINE;
+use crate::timestamping::KERNEL_DEADLINE;
 use core::net::SocketAddr;
 use core::time::Duration;
 use sidereal_time::{Stamp, TxStamp, TxToken};
@@ -38,7 +38,7 @@ impl ClientSocket {
             }
             // Only the error queue is of interest: an answer that is already here must not end the wait.
             let mut fds = [PollFd::errors(self.0.as_fd())];
-            poll(&mut fds, Some(DEADLINE))?;
+            poll(&mut fds, Some(KERNEL_DEADLINE))?;
             if fds.iter().any(PollFd::has_error) {
                 self.0.read_notice();
             }

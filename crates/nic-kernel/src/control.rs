@@ -3,7 +3,6 @@
 use core::ffi::c_int;
 use core::mem::{offset_of, size_of};
 use core::net::{Ipv4Addr, Ipv6Addr};
-use sidereal_time::{Counter, Stamp, StampSource, Ticks};
 
 /// Room for the longest control messages of one packet: a stamp of three `timespec` and IPV6_PKTINFO, or a stamp and the
 /// extended error of the error queue.
@@ -49,8 +48,12 @@ pub(crate) enum PacketInfo {
 pub(crate) struct Told {
     /// To which address it was sent.
     pub(crate) info: Option<PacketInfo>,
-    /// When it passed.
-    pub(crate) stamp: Option<Stamp>,
+    /// By which interface it came.
+    pub(crate) interface: Option<u32>,
+    /// When it passed according to the kernel, in nanoseconds of CLOCK_REALTIME.
+    pub(crate) software_ns: Option<u64>,
+    /// According to the NIC, in nanoseconds of its clock.
+    pub(crate) hardware_ns: Option<u64>,
     /// On the error queue: the number of the packet that the stamp is of.
     pub(crate) stamped_id: Option<u32>,
 }
@@ -95,9 +98,9 @@ impl Control {
         }
     }
 
-    /// Asks for a software stamp of this one packet.
-    pub(crate) fn push_stamp_wish(&mut self) {
-        self.push(libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &libc::SOF_TIMESTAMPING_TX_SOFTWARE.to_ne_bytes());
+    /// Asks for a stamp of this one packet (`Stampers::wish`).
+    pub(crate) fn push_stamp_wish(&mut self, wish: u32) {
+        self.push(libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &wish.to_ne_bytes());
     }
 
     fn push(&mut self, level: c_int, kind: c_int, data: &[u8]) {
@@ -129,14 +132,19 @@ impl Told {
                 if let (Some(local), Some(destination)) = (chunk::<4>(data, 4), chunk::<4>(data, 8)) {
                     self.info = Some(PacketInfo::V4 { destination: destination.into(), local: local.into() });
                 }
+                self.interface = chunk::<4>(data, 0).map(u32::from_ne_bytes);
             }
             (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
                 if let (Some(destination), Some(interface)) = (chunk::<16>(data, 0), chunk::<4>(data, 16)) {
                     let interface = u32::from_ne_bytes(interface);
                     self.info = Some(PacketInfo::V6 { destination: destination.into(), interface });
+                    self.interface = Some(interface);
                 }
             }
-            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPING) => self.stamp = software_stamp(data),
+            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPING) => {
+                self.software_ns = stamp_ns(data, SOFTWARE);
+                self.hardware_ns = stamp_ns(data, RAW_HARDWARE);
+            }
             (libc::IPPROTO_IP, libc::IP_RECVERR)
             | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR)
             | (libc::SOL_PACKET, PACKET_TX_TIMESTAMP) => {
@@ -147,14 +155,18 @@ impl Told {
     }
 }
 
-/// `struct scm_timestamping`: three `timespec`, the first by software. The kernel leaves it zero where it took no stamp.
-fn software_stamp(data: &[u8]) -> Option<Stamp> {
+/// Places in a `struct scm_timestamping` of three `timespec`; what is between is not used any more.
+const SOFTWARE: usize = 0;
+const RAW_HARDWARE: usize = 2;
+
+/// The `timespec` at `place`. The kernel leaves it zero where no stamp was taken.
+fn stamp_ns(data: &[u8], place: usize) -> Option<u64> {
     const WORD: usize = size_of::<libc::c_long>();
-    let seconds = libc::c_long::from_ne_bytes(chunk::<WORD>(data, 0)?);
-    let nanoseconds = libc::c_long::from_ne_bytes(chunk::<WORD>(data, WORD)?);
-    let ticks =
-        u64::try_from(seconds).ok()?.checked_mul(1_000_000_000)?.checked_add(u64::try_from(nanoseconds).ok()?)?;
-    (ticks != 0).then_some(Stamp { ticks: Ticks(ticks), counter: Counter::Realtime, source: StampSource::Kernel })
+    let at = place * 2 * WORD;
+    let seconds = libc::c_long::from_ne_bytes(chunk::<WORD>(data, at)?);
+    let nanoseconds = libc::c_long::from_ne_bytes(chunk::<WORD>(data, at + WORD)?);
+    let ns = u64::try_from(seconds).ok()?.checked_mul(1_000_000_000)?.checked_add(u64::try_from(nanoseconds).ok()?)?;
+    (ns != 0).then_some(ns)
 }
 
 /// `struct sock_extended_err`: errno, origin, type, code, pad, info, data. Of a stamp, data is the packet's number.
@@ -191,7 +203,6 @@ fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
 mod tests {
     use super::{CONTROL_BYTES, Control, PacketInfo, Told, first_message};
     use proptest::prelude::*;
-    use sidereal_time::{Counter, Stamp, StampSource, Ticks};
 
     /// What is read of `control` when the kernel has written what we have.
     fn read_back(control: &mut Control) -> Told {
@@ -199,31 +210,42 @@ mod tests {
         control.read(len)
     }
 
-    fn stamp_bytes(seconds: i64, nanoseconds: i64) -> Vec<u8> {
-        [seconds.to_ne_bytes(), nanoseconds.to_ne_bytes(), [0; 8], [0; 8], [0; 8], [0; 8]].concat()
+    /// The `timespec` of the kernel, an unused one, and that of the NIC.
+    fn stamp_bytes(software: [i64; 2], hardware: [i64; 2]) -> Vec<u8> {
+        [software, [9, 9], hardware].as_flattened().iter().flat_map(|word| word.to_ne_bytes()).collect()
     }
 
     #[test]
     fn stamps_and_their_numbers_are_read() {
         let mut control = Control::EMPTY;
-        control.push(libc::SOL_SOCKET, libc::SCM_TIMESTAMPING, &stamp_bytes(1_700_000_000, 5));
+        let bytes = stamp_bytes([1_700_000_000, 5], [37, 999_999_999]);
+        control.push(libc::SOL_SOCKET, libc::SCM_TIMESTAMPING, &bytes);
         // errno ENOMSG, origin: time stamping, type, code, pad, info: sent, data: packet 77.
         let error = [42_u32.to_ne_bytes(), [4, 0, 0, 0], 0_u32.to_ne_bytes(), 77_u32.to_ne_bytes()].concat();
         control.push(libc::IPPROTO_IPV6, libc::IPV6_RECVERR, &error);
         let told = read_back(&mut control);
-        let ticks = Ticks(1_700_000_000_000_000_005);
-        assert_eq!(told.stamp, Some(Stamp { ticks, counter: Counter::Realtime, source: StampSource::Kernel }));
+        assert_eq!(told.software_ns, Some(1_700_000_000_000_000_005));
+        assert_eq!(told.hardware_ns, Some(37_999_999_999));
         assert_eq!(told.stamped_id, Some(77));
         assert_eq!(told.info, None);
     }
 
     #[test]
     fn a_stamp_that_was_not_taken_is_none() {
-        for bytes in [stamp_bytes(0, 0), stamp_bytes(-1, 0), stamp_bytes(i64::MAX, 0), Vec::new()] {
+        let read = |bytes: &[u8]| {
             let mut control = Control::EMPTY;
-            control.push(libc::SOL_SOCKET, libc::SCM_TIMESTAMPING, &bytes);
-            assert_eq!(read_back(&mut control).stamp, None, "{bytes:?}");
+            control.push(libc::SOL_SOCKET, libc::SCM_TIMESTAMPING, bytes);
+            let told = read_back(&mut control);
+            (told.software_ns, told.hardware_ns)
+        };
+        for none in [[0, 0], [-1, 0], [i64::MAX, 0], [0, -1]] {
+            assert_eq!(read(&stamp_bytes(none, none)), (None, None), "{none:?}");
+            assert_eq!(read(&stamp_bytes(none, [0, 1])), (None, Some(1)), "{none:?}");
+            assert_eq!(read(&stamp_bytes([0, 1], none)), (Some(1), None), "{none:?}");
         }
+        let bytes = stamp_bytes([1, 2], [3, 4]);
+        assert_eq!(read(&bytes[..32]), (Some(1_000_000_002), None), "cut off");
+        assert_eq!(read(&[]), (None, None));
     }
 
     #[test]
@@ -248,7 +270,7 @@ mod tests {
         #[test]
         fn sources_are_told_as_they_were_read(v4: [u8; 4], destination: [u8; 4], v6: [u8; 16], interface: u32) {
             let mut control = Control::EMPTY;
-            control.push_stamp_wish();
+            control.push_stamp_wish(3);
             control.push_source(PacketInfo::V4 { destination: destination.into(), local: v4.into() }, false);
             // What is sent names the local address where what is received names it second.
             let info = read_back(&mut control).info;

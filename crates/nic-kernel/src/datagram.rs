@@ -82,4 +82,9 @@ impl PacketInfo {
             Self::V6 { destination, .. } => Ipv6Addr::into(destination),
         }
     }
+
+    /// Whether it is an address of the link alone, which the interface completes.
+    pub(crate) const fn is_link_local(&self) -> bool {
+        matches!(self, Self::V6 { destination, .. } if destination.is_unicast_link_local())
+    }
 }

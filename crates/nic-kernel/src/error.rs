@@ -18,6 +18,15 @@ pub enum OpenError {
     /// There is no such network interface.
     #[error("no network interface {0:?}")]
     NoSuchInterface(String),
+    /// Hardware stamps were asked for, and no interface was named whose NIC would take them.
+    #[error("hardware timestamps need an interface: which NIC takes them?")]
+    NoInterface,
+    /// The interface's NIC has no such virtual clock.
+    #[error("/dev/ptp{index} is no virtual clock of the interface's NIC")]
+    VirtualClock {
+        /// Its index.
+        index: u32,
+    },
     /// The port is below 1024 and the process has no CAP_NET_BIND_SERVICE.
     #[error("no permission to bind to UDP {0}: ports below 1024 need root or CAP_NET_BIND_SERVICE")]
     Permission(SocketAddr),

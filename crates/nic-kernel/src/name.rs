@@ -105,6 +105,12 @@ impl LinkName {
         }
     }
 
+    /// The interface that a frame came by.
+    pub(crate) const fn interface(&self) -> u32 {
+        let [_, _, _, _, i0, i1, i2, i3, ..] = self.0;
+        u32::from_ne_bytes([i0, i1, i2, i3])
+    }
+
     /// Who sent a frame; `None` where it was not for this host: neither for its interface's address, nor for a group or all.
     pub(crate) const fn sender(&self) -> Option<[u8; 6]> {
         let [_, _, _, _, _, _, _, _, _, _, kind, ..] = self.0;
@@ -146,6 +152,7 @@ mod tests {
         assert_eq!(name.0[..2], 17_u16.to_ne_bytes());
         assert_eq!(name.0[2..4], [0x86, 0xdd]);
         assert_eq!(name.0[4..8], 7_u32.to_ne_bytes());
+        assert_eq!(name.interface(), 7);
         assert_eq!(name.ethernet(), None);
         let mut ethernet = LinkName::to(7, 0x88f7, [2, 0, 0, 0, 0x77, 1]);
         assert_eq!(ethernet.0[11..18], [6, 2, 0, 0, 0, 0x77, 1]);

@@ -2,21 +2,19 @@
 
 use crate::error::OpenError;
 use crate::name::Name;
+use crate::timestamping::{RxFilter, Stampers, Timestamping};
 use crate::udp::{self, Endpoint, UdpRx, UdpTx};
 use crate::{DATAGRAM_BYTES, calls, steering};
 use core::ffi::c_int;
 use core::net::{IpAddr, SocketAddr, SocketAddrV6};
 use core::num::NonZeroU16;
-use sidereal_nic::{Capabilities, ChecksumOffload, RxStamps, TxStamps};
+use sidereal_nic::{Ability, Capabilities, ChecksumOffload, RxStamps, Stamped, TxStamps};
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The size of the kernel's own buffers, per socket: about 5000 requests, what comes in some ten milliseconds.
 const SOCKET_BUFFER_BYTES: c_int = 4 << 20;
-/// What the kernel is asked to stamp: all that comes, and what goes where a message asks for it (linux/net_tstamp.h).
-const STAMPS: u32 =
-    libc::SOF_TIMESTAMPING_RX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE | libc::SOF_TIMESTAMPING_OPT_TSONLY;
 
 /// How a UDP port is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +40,9 @@ pub struct UdpOptions {
     pub shared: bool,
     /// How the port is served.
     pub mode: Mode,
+    /// Who stamps its packets. The NIC only where the port is bound to an interface, which was made to stamp
+    /// ([`crate::enable_stamping`]).
+    pub timestamping: Timestamping,
 }
 
 /// An open UDP port.
@@ -59,8 +60,12 @@ impl UdpPort {
     /// Opens the port.
     ///
     /// # Errors
-    /// If an address cannot be bound, or the kernel refuses an option that the port cannot work without.
+    /// If an address cannot be bound, or the kernel refuses an option that the port cannot work without; hardware stamps
+    /// without an interface are refused too.
     pub fn open(options: &UdpOptions) -> Result<Self, OpenError> {
+        if options.interface.is_none() && options.timestamping != Timestamping::Software {
+            return Err(OpenError::NoInterface);
+        }
         let mut names = Vec::new();
         for address in &options.addresses {
             names.push(socket_address(*address, options)?);
@@ -83,7 +88,7 @@ impl UdpPort {
                 name.set_port(port);
                 let endpoint = open_endpoint(name, options)?;
                 port = endpoint.local.port();
-                stamps &= endpoint.stamps;
+                stamps &= endpoint.stampers.is_some();
                 endpoints.push(endpoint);
             }
             queues.push(endpoints);
@@ -96,8 +101,10 @@ impl UdpPort {
             }
         }
         let capabilities = Capabilities {
-            rx_stamps: if stamps { RxStamps::Kernel } else { RxStamps::Software },
-            tx_stamps: if stamps { TxStamps::Kernel } else { TxStamps::Software },
+            rx_stamps: Ability::claimed(rx_stamps(stamps, options.timestamping)),
+            tx_stamps: Ability::claimed(tx_stamps(stamps, options.timestamping)),
+            send_on_time: Ability::claimed(None),
+            clock: None,
             checksums: ChecksumOffload { rx: false, by_kernel: true },
             queues: options.queues.get(),
             spread_by_address: true,
@@ -115,10 +122,32 @@ impl UdpOptions {
     }
 }
 
-/// Asks for stamps. `numbered`: sent packets that are to be stamped get numbers; asked for anew, from 0.
-pub(crate) fn ask_for_stamps(socket: BorrowedFd<'_>, numbered: bool) -> io::Result<()> {
-    let flags = if numbered { STAMPS | libc::SOF_TIMESTAMPING_OPT_ID } else { STAMPS };
-    calls::set_option(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &flags.to_ne_bytes())
+/// Who stamps what comes, where the kernel agreed to stamps or not.
+fn rx_stamps(agreed: bool, timestamping: Timestamping) -> RxStamps {
+    match timestamping {
+        _ if !agreed => RxStamps::Software,
+        Timestamping::Software => RxStamps::Kernel,
+        Timestamping::Hardware { filter, .. } if filter.serves(RxFilter::Ntp) => RxStamps::Hardware(Stamped::All),
+        Timestamping::Hardware { .. } => RxStamps::Hardware(Stamped::Ptp),
+    }
+}
+
+/// Who stamps what is sent, likewise.
+const fn tx_stamps(agreed: bool, timestamping: Timestamping) -> TxStamps {
+    match timestamping {
+        _ if !agreed => TxStamps::Software,
+        Timestamping::Software => TxStamps::Kernel,
+        Timestamping::Hardware { .. } => TxStamps::Hardware,
+    }
+}
+
+/// What it means that the kernel refuses stamps on the socket of `address`.
+pub(crate) fn stamps_refused(stampers: &Stampers, address: SocketAddr) -> impl FnOnce(io::Error) -> OpenError {
+    let virtual_clock = stampers.virtual_clock();
+    move |error| match (error.raw_os_error(), virtual_clock) {
+        (Some(libc::EINVAL), Some(index)) => OpenError::VirtualClock { index },
+        _ => OpenError::Call { call: "SO_TIMESTAMPING", address, error },
+    }
 }
 
 /// A link-local address is completed by the interface.
@@ -150,7 +179,12 @@ fn open_endpoint(name: SocketAddr, options: &UdpOptions) -> Result<Endpoint, Ope
         };
         calls::set_int(socket.as_fd(), level, option, 1).map_err(call(option_name))?;
     }
-    let stamps = ask_for_stamps(socket.as_fd(), true).is_ok();
+    let stampers = Stampers::best(options.timestamping);
+    let asked = stampers.ask(socket.as_fd(), true);
+    let stamps = asked.is_ok();
+    if stampers.has_nic() {
+        asked.map_err(stamps_refused(&stampers, name))?;
+    }
     if name.is_ipv4() {
         // Replies are not to be fragmented: then the kernel need not choose an identification for each, an eighth of all the
         // work of a reply, and nobody can slip a fragment of his own into one. Nor is a path MTU believed that anybody may
@@ -159,24 +193,28 @@ fn open_endpoint(name: SocketAddr, options: &UdpOptions) -> Result<Endpoint, Ope
     }
     set_buffer(socket.as_fd(), libc::SO_RCVBUFFORCE, libc::SO_RCVBUF);
     set_buffer(socket.as_fd(), libc::SO_SNDBUFFORCE, libc::SO_SNDBUF);
-    Ok(Endpoint::new(socket, local, stamps))
+    Ok(Endpoint::new(socket, local, stamps.then_some(stampers)))
 }
 
 fn bind(name: SocketAddr, options: &UdpOptions, share: bool) -> Result<OwnedFd, OpenError> {
     let socket = socket_of(name)?;
     let fd = socket.as_fd();
     if let Some(interface) = &options.interface {
-        let interface_name = interface_name(interface)?;
-        let bytes = interface_name.as_bytes_with_nul();
-        calls::set_option(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, bytes).map_err(|error| {
-            match error.raw_os_error() {
-                Some(libc::ENODEV) => OpenError::NoSuchInterface(interface.clone()),
-                _ => OpenError::Call { call: "SO_BINDTODEVICE", address: name, error },
-            }
-        })?;
+        bind_to_interface(fd, interface, name)?;
     }
     bind_to(fd, name, share)?;
     Ok(socket)
+}
+
+/// Binds the socket of `address` to an interface.
+pub(crate) fn bind_to_interface(socket: BorrowedFd<'_>, interface: &str, address: SocketAddr) -> Result<(), OpenError> {
+    let name = interface_name(interface)?;
+    calls::set_option(socket, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, name.as_bytes_with_nul()).map_err(|error| {
+        match error.raw_os_error() {
+            Some(libc::ENODEV) => OpenError::NoSuchInterface(interface.to_owned()),
+            _ => OpenError::Call { call: "SO_BINDTODEVICE", address, error },
+        }
+    })
 }
 
 /// A UDP socket of the family of `address`.

@@ -3,8 +3,11 @@
 mod open;
 
 use crate::calls;
+use crate::control::PacketInfo;
 use crate::name::{LinkName, Name};
 use crate::stamped::StampedSocket;
+use crate::timestamping::Timestamping;
+use crate::tokens::StampCounts;
 use core::net::{IpAddr, SocketAddr, SocketAddrV6};
 use sidereal_ptp::{Address, Destination, MessageClass, Transport};
 use sidereal_time::{Stamp, TxStamp, TxToken};
@@ -30,6 +33,14 @@ pub enum PtpError {
         interface: String,
         /// 319 or 320.
         port: u16,
+    },
+    /// The interface's NIC has no such virtual clock.
+    #[error("/dev/ptp{index} is no virtual clock of the NIC of {interface}")]
+    VirtualClock {
+        /// The interface.
+        interface: String,
+        /// Its index.
+        index: u32,
     },
     /// The process may not open such sockets.
     #[error("no permission to speak PTP on {0}: it needs root, or CAP_NET_BIND_SERVICE and CAP_NET_RAW")]
@@ -67,6 +78,8 @@ pub struct PtpSocket {
     name: CString,
     /// The interface's index.
     interface: u32,
+    /// That of the bond that it is in, whose name its frames come under.
+    bond: Option<u32>,
     channels: Vec<Channel>,
 }
 
@@ -96,17 +109,29 @@ pub struct PtpDatagram {
     pub len: usize,
     /// Who sent it.
     pub from: Address,
-    /// When it arrived, if the kernel says so.
+    /// The UDP port that it was sent from; 0 over Ethernet.
+    pub from_port: u16,
+    /// The one host or group that it was sent to, if the kernel says so; 255.255.255.255 for all of an IPv4 network.
+    pub to: Option<IpAddr>,
+    /// The class of the socket that it came to; `None` over Ethernet, where one is for both.
+    pub class: Option<MessageClass>,
+    /// When it arrived, if whoever is to stamp says so: not what a NIC was to stamp and did not.
     pub stamp: Option<Stamp>,
 }
 
 impl PtpSocket {
-    /// Opens the sockets for `transport` on `interface`, which hear all domains.
+    /// Opens the sockets for `transport` on `interface`, which hear all domains. Where `timestamping` is of hardware, the
+    /// interface was made to stamp ([`crate::enable_stamping`]).
     ///
     /// # Errors
     /// [`PtpError`].
-    pub fn open(interface: &str, transport: Transport, beside: Beside) -> Result<Self, PtpError> {
-        open::open(interface, transport, beside)
+    pub fn open(
+        interface: &str,
+        transport: Transport,
+        beside: Beside,
+        timestamping: Timestamping,
+    ) -> Result<Self, PtpError> {
+        open::open(interface, transport, beside, timestamping)
     }
 
     /// What to wait for with [`crate::poll`]: readable where messages wait; an error tells of TX stamps.
@@ -151,6 +176,38 @@ impl PtpSocket {
         Err(io::Error::from_raw_os_error(libc::EAFNOSUPPORT))
     }
 
+    /// Sends a message to whom `asked` came from, at the port that it was sent from, and from the address that it was sent to.
+    /// The token, if there is one, comes back by [`Self::poll_stamp`], also where this fails.
+    ///
+    /// # Errors
+    /// As [`Self::send`]; EAFNOSUPPORT over Ethernet.
+    pub fn answer(
+        &mut self,
+        class: MessageClass,
+        asked: &PtpDatagram,
+        payload: &[u8],
+        token: Option<TxToken>,
+    ) -> io::Result<()> {
+        let channel = self.channels.iter_mut().find(|channel| channel.class.is_none_or(|own| own == class));
+        let channel = channel.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))?;
+        let Address::Ip(to) = asked.from else {
+            channel.socket.refuse(token);
+            return Err(io::Error::from_raw_os_error(libc::EAFNOSUPPORT));
+        };
+        let source = asked.to.filter(|own| own.is_ipv4() == to.is_ipv4()).map(|own| match own {
+            IpAddr::V4(own) => PacketInfo::V4 { destination: own, local: own },
+            IpAddr::V6(own) => PacketInfo::V6 { destination: own, interface: self.interface },
+        });
+        let name = scoped(to, asked.from_port, self.interface);
+        channel.socket.send_from(source, Name::new(name).bytes(), payload, token)
+    }
+
+    /// Whether it is on the interface with this index, for `transport`.
+    #[must_use]
+    pub fn is_on(&self, interface: u32, transport: Transport) -> bool {
+        self.interface == interface && self.transport == transport
+    }
+
     /// Receives the next message that has come to the descriptor at `place`, and copies its beginning into `buffer`.
     ///
     /// # Errors
@@ -160,15 +217,19 @@ impl PtpSocket {
         loop {
             let (mut ip, mut link) = (Name::EMPTY, LinkName::EMPTY);
             let name = if channel.class.is_some() { ip.bytes() } else { link.bytes() };
-            let Some((len, stamp)) = channel.socket.receive(name, buffer)? else { return Ok(None) };
+            let Some(heard) = channel.socket.receive(name, buffer)? else { return Ok(None) };
             let from = if channel.class.is_some() {
-                ip.address().map(|address| Address::Ip(address.ip()))
+                ip.address().map(|address| (Address::Ip(address.ip()), address.port()))
             } else {
-                link.sender().map(Address::Link)
+                // A socket of a NIC also has what comes for the VLANs on it, under their names.
+                let is_ours = link.interface() == self.interface || Some(link.interface()) == self.bond;
+                link.sender().filter(|_| is_ours).map(|sender| (Address::Link(sender), 0))
             };
             // What is for other hosts or other VLANs is passed over.
-            if let Some(from) = from {
-                return Ok(Some(PtpDatagram { len, from, stamp }));
+            if let Some((from, from_port)) = from {
+                let to = heard.info.as_ref().map(PacketInfo::destination);
+                let (class, len, stamp) = (channel.class, heard.len, heard.stamp);
+                return Ok(Some(PtpDatagram { len, from, from_port, to, class, stamp }));
             }
         }
     }
@@ -181,15 +242,21 @@ impl PtpSocket {
         }
     }
 
-    /// The next token that is answered: its stamp was read, or has not come in 20 ms.
+    /// The next token that is answered: its stamp was read, or has not come in time: 20 ms, 200 ms from a NIC.
     pub fn poll_stamp(&mut self) -> Option<(TxToken, TxStamp)> {
         self.channels.iter_mut().find_map(|channel| channel.socket.poll_stamp())
     }
 
-    /// Whether tokens are still to be answered, so that [`Self::poll_stamp`] should be asked within 20 ms.
+    /// Whether tokens are still to be answered, so that [`Self::poll_stamp`] should be asked within some milliseconds.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.channels.iter().any(|channel| channel.socket.is_waiting())
+    }
+
+    /// What became of the stamps of sent messages so far.
+    #[must_use]
+    pub fn stamp_counts(&self) -> StampCounts {
+        self.channels.iter().map(|channel| channel.socket.counts()).sum()
     }
 
     /// Closes the sockets; the tokens that were not answered are lost.

@@ -3,9 +3,10 @@
 use crate::calls::{self, Outcome};
 use crate::control::Control;
 use crate::datagram::{Datagram, Reply};
-use crate::open::{Mode, ask_for_stamps};
+use crate::open::Mode;
 use crate::poll::{PollFd, poll};
-use crate::tokens::Outstanding;
+use crate::timestamping::Stampers;
+use crate::tokens::{Outstanding, StampCounts};
 use arrayvec::ArrayVec;
 use core::net::{Ipv4Addr, SocketAddr};
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -47,15 +48,19 @@ pub(crate) struct Endpoint {
     pub(crate) socket: OwnedFd,
     /// What it is bound to.
     pub(crate) local: SocketAddr,
-    /// Whether the kernel stamps its packets.
-    pub(crate) stamps: bool,
+    /// Who stamps its packets; None where the kernel has no stamps.
+    pub(crate) stampers: Option<Stampers>,
     /// Set by the receiving half where its waiting was ended by the error queue, which the sending half reads.
     errors_waiting: AtomicBool,
 }
 
 impl Endpoint {
-    pub(crate) fn new(socket: OwnedFd, local: SocketAddr, stamps: bool) -> Self {
-        Self { socket, local, stamps, errors_waiting: AtomicBool::new(false) }
+    pub(crate) fn new(socket: OwnedFd, local: SocketAddr, stampers: Option<Stampers>) -> Self {
+        Self { socket, local, stampers, errors_waiting: AtomicBool::new(false) }
+    }
+
+    fn outstanding(&self) -> Outstanding {
+        Outstanding::new(TOKENS, &self.stampers.unwrap_or(Stampers::KERNEL))
     }
 }
 
@@ -76,7 +81,7 @@ pub(crate) fn queue(endpoints: Vec<Endpoint>, mode: Mode) -> (UdpRx, UdpTx) {
         returned,
     };
     let tx = UdpTx {
-        outstanding: endpoints.iter().map(|_| Outstanding::new(TOKENS)).collect(),
+        outstanding: endpoints.iter().map(Endpoint::outstanding).collect(),
         answered: VecDeque::with_capacity((endpoints.len() + 1) * TOKENS),
         asked: false,
         notices: (0..BURST).map(|_| Control::EMPTY).collect(),
@@ -131,7 +136,7 @@ impl UdpRx {
             datagram.socket = index;
             datagram.len = outcome.len;
             datagram.info = told.info;
-            datagram.stamp = told.stamp;
+            datagram.stamp = endpoint.stampers.and_then(|stampers| stampers.stamp(&told));
             datagram.reply = None;
             burst.push(UdpPacket(datagram));
         }
@@ -252,6 +257,12 @@ impl TxQueue<UdpPacket> for UdpTx {
 }
 
 impl UdpTx {
+    /// What became of the stamps of sent packets so far.
+    #[must_use]
+    pub fn stamp_counts(&self) -> StampCounts {
+        self.outstanding.iter().map(Outstanding::counts).sum()
+    }
+
     /// Sends the replies of one socket.
     fn send_from(&mut self, index: usize, mut rest: &mut [&mut Datagram], outcome: &mut Sent) {
         self.prepare(index, rest);
@@ -284,7 +295,7 @@ impl UdpTx {
         let (Some(endpoint), Some(outstanding)) = (self.endpoints.get(index), self.outstanding.get(index)) else {
             return;
         };
-        let mut stamps = if endpoint.stamps { outstanding.room() } else { 0 };
+        let (mut stamps, wish) = endpoint.stampers.map_or((0, 0), |stampers| (outstanding.room(), stampers.wish()));
         for datagram in replies {
             datagram.control.clear();
             // Set only on sockets that are bound to all addresses.
@@ -295,7 +306,7 @@ impl UdpTx {
             reply.stamp_wanted = reply.token.is_some() && stamps > 0;
             if reply.stamp_wanted {
                 stamps -= 1;
-                datagram.control.push_stamp_wish();
+                datagram.control.push_stamp_wish(wish);
             }
         }
     }
@@ -341,13 +352,15 @@ impl UdpTx {
             let (Some(endpoint), Some(outstanding)) = (endpoints.get(index), outstanding.get_mut(index)) else {
                 return;
             };
-            let socket = endpoint.socket.as_fd();
+            let (Some(stampers), socket) = (endpoint.stampers, endpoint.socket.as_fd()) else { return };
             // Simulators that stand in for the kernel answer from the socket where the error queue is empty.
             if self.mode == Mode::Single && !has_notices(socket) {
                 return;
             }
             let room = notices.get_mut(..at_once).unwrap_or_default();
-            if outstanding.read(socket, self.mode, room, |token, stamp| push(answered, token, stamp)) < at_once {
+            if outstanding.read(socket, self.mode, &stampers, room, |token, stamp| push(answered, token, stamp))
+                < at_once
+            {
                 return;
             }
         }
@@ -363,9 +376,9 @@ impl UdpTx {
             return;
         };
         outstanding.restart();
-        let socket = endpoint.socket.as_fd();
+        let (Some(stampers), socket) = (endpoint.stampers, endpoint.socket.as_fd()) else { return };
         // Options that could be set once can be set again; where not, stamps find no token and the tokens expire.
-        let _ = ask_for_stamps(socket, false).and_then(|()| ask_for_stamps(socket, true));
+        let _ = stampers.ask(socket, false).and_then(|()| stampers.ask(socket, true));
     }
 
     fn answer(&mut self, token: TxToken, stamp: TxStamp) {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use sidereal_nic::{BURST, Burst, Packet, RxQueue, TxQueue};
-use sidereal_nic_kernel::{Mode, UdpOptions, UdpPort};
+use sidereal_nic_kernel::{Mode, Timestamping, UdpOptions, UdpPort};
 use sidereal_time::TxToken;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -40,7 +40,16 @@ static COUNTING: Counting = Counting;
 fn no_packet_costs_an_allocation() {
     for mode in [Mode::Burst, Mode::Single] {
         let addresses = vec!["0.0.0.0".parse().unwrap(), "::".parse().unwrap()];
-        let options = UdpOptions { addresses, port: 0, interface: None, queues: NonZeroU16::MIN, shared: false, mode };
+        let timestamping = Timestamping::Software;
+        let options = UdpOptions {
+            addresses,
+            port: 0,
+            interface: None,
+            queues: NonZeroU16::MIN,
+            shared: false,
+            mode,
+            timestamping,
+        };
         let port = UdpPort::open(&options).unwrap();
         let (mut rx, mut tx) = port.queues.into_iter().next().unwrap();
         let clients = [("127.0.0.1:0", "127.0.0.1"), ("[::1]:0", "::1")].map(|(from, to)| {

@@ -6,7 +6,7 @@ mod network;
 use network::Namespace;
 use sidereal_nic::{Burst, RxQueue, TxQueue};
 use sidereal_nic_kernel::poll::{PollFd, poll};
-use sidereal_nic_kernel::{AssociationSocket, Mode, OpenError, UdpOptions, UdpPort, UdpRx, UdpTx};
+use sidereal_nic_kernel::{AssociationSocket, Mode, OpenError, Timestamping, UdpOptions, UdpPort, UdpRx, UdpTx};
 use sidereal_time::{Counter, StampSource, TxStamp, TxToken};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::num::NonZeroU16;
@@ -24,6 +24,7 @@ fn servers(addresses: &[&str], queues: u16) -> (Vec<(UdpRx, UdpTx)>, u16) {
         queues: NonZeroU16::new(queues).unwrap(),
         shared: true,
         mode: Mode::Burst,
+        timestamping: Timestamping::Software,
     };
     let port = UdpPort::open(&options).unwrap();
     (port.queues, port.port)
@@ -147,14 +148,17 @@ fn every_question_has_a_port_of_its_own() {
 
 #[test]
 fn a_refusal_is_told_and_costs_no_token() {
-    let address = bound("127.0.0.1:0").local_addr().unwrap();
-    let mut socket = AssociationSocket::connect_from(0, address, None).unwrap();
-    socket.send(b"question", Some(TxToken::new(1))).unwrap();
-    assert_eq!(next_stamp(&mut socket).0, 1);
-    let _server = UdpSocket::bind(address).unwrap();
-    // The refusal of the first one must not keep the second from being sent.
-    socket.send(b"question", Some(TxToken::new(2))).unwrap();
-    assert!(matches!(next_stamp(&mut socket), (2, TxStamp::Stamped(_))));
+    // Where nobody else takes the port meanwhile.
+    Namespace::new().enter(|| {
+        let address = bound("127.0.0.1:0").local_addr().unwrap();
+        let mut socket = AssociationSocket::connect_from(0, address, None).unwrap();
+        socket.send(b"question", Some(TxToken::new(1))).unwrap();
+        assert_eq!(next_stamp(&mut socket).0, 1);
+        let _server = UdpSocket::bind(address).unwrap();
+        // The refusal of the first one must not keep the second from being sent.
+        socket.send(b"question", Some(TxToken::new(2))).unwrap();
+        assert!(matches!(next_stamp(&mut socket), (2, TxStamp::Stamped(_))));
+    });
 
     let mut unreachable = Namespace::new().enter(|| {
         let mut socket = AssociationSocket::connect("127.0.0.1:9".parse().unwrap()).unwrap();
@@ -261,6 +265,7 @@ fn a_shared_port_is_still_refused_to_a_second_instance() {
         queues: NonZeroU16::MIN,
         shared: true,
         mode: Mode::Burst,
+        timestamping: Timestamping::Software,
     };
     assert!(matches!(UdpPort::open(&second), Err(OpenError::Taken(_))));
 }

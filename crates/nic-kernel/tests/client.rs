@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use sidereal_nic::{Burst, Packet, RxQueue, TxQueue};
-use sidereal_nic_kernel::{ClientSocket, Mode, UdpOptions, UdpPort};
+use sidereal_nic_kernel::{ClientSocket, Mode, Timestamping, UdpOptions, UdpPort};
 use sidereal_time::{Counter, StampSource, TxStamp, TxToken};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::num::NonZeroU16;
@@ -16,6 +16,7 @@ fn exchange(server: IpAddr) {
         queues: NonZeroU16::MIN,
         shared: false,
         mode: Mode::Single,
+        timestamping: Timestamping::Software,
     };
     let port = UdpPort::open(&options).unwrap();
     let (mut rx, mut tx) = port.queues.into_iter().next().unwrap();

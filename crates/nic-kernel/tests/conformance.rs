@@ -7,7 +7,7 @@ mod network;
 use network::Namespace;
 use sidereal_nic::conformance::{Harness, Kind, run};
 use sidereal_nic::{Capabilities, Flow};
-use sidereal_nic_kernel::{Mode, UdpOptions, UdpPort, UdpRx, UdpTx};
+use sidereal_nic_kernel::{Mode, Timestamping, UdpOptions, UdpPort, UdpRx, UdpTx};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::num::NonZeroU16;
 
@@ -64,6 +64,7 @@ fn open(bind: &[IpAddr], mode: Mode) -> UdpPort {
         queues: NonZeroU16::MIN,
         shared: false,
         mode,
+        timestamping: Timestamping::Software,
     })
     .unwrap()
 }

@@ -5,7 +5,7 @@ mod network;
 
 use network::Namespace;
 use sidereal_nic_kernel::poll::{PollFd, poll};
-use sidereal_nic_kernel::{Beside, PtpDatagram, PtpError, PtpLink, PtpSocket, hardware_address};
+use sidereal_nic_kernel::{Beside, PtpDatagram, PtpError, PtpLink, PtpSocket, Timestamping, hardware_address};
 use sidereal_ptp::{Address, Destination, MessageClass, Transport};
 use sidereal_time::{Counter, Stamp, StampSource, TxStamp, TxToken};
 use std::net::UdpSocket;
@@ -26,7 +26,7 @@ fn link() -> (Namespace, Namespace) {
 }
 
 fn open(namespace: &Namespace, transport: Transport, beside: Beside) -> PtpSocket {
-    namespace.enter(|| PtpSocket::open("veth0", transport, beside)).unwrap()
+    namespace.enter(|| PtpSocket::open("veth0", transport, beside, Timestamping::Software)).unwrap()
 }
 
 /// The address by which messages of `number`'s side come.
@@ -166,7 +166,7 @@ fn a_taken_port_is_refused_and_listeners_take_nothing_away() {
     let (here, there) = link();
     for transport in [Transport::UdpIpv4, Transport::UdpIpv6] {
         let mut ours = open(&here, transport, Beside::Nobody);
-        let second = here.enter(|| PtpSocket::open("veth0", transport, Beside::Nobody));
+        let second = here.enter(|| PtpSocket::open("veth0", transport, Beside::Nobody, Timestamping::Software));
         assert!(matches!(second, Err(PtpError::Taken { port: 319, .. })), "{second:?}");
         let mut theirs = open(&there, transport, Beside::Nobody);
         let mut listener = open(&here, transport, Beside::Anybody);
@@ -261,13 +261,13 @@ fn what_cannot_be_is_named() {
     let (here, _there) = link();
     here.enter(|| {
         for transport in ALL {
-            let missing = PtpSocket::open("no-such-link", transport, Beside::Nobody);
+            let missing = PtpSocket::open("no-such-link", transport, Beside::Nobody, Timestamping::Software);
             assert!(matches!(missing, Err(PtpError::NoSuchInterface(name)) if name == "no-such-link"));
         }
         for name in ["no-such-link", "far-too-long-for-an-interface", "", "zero\0byte"] {
             assert!(matches!(hardware_address(name), Err(PtpError::NoSuchInterface(named)) if named == name), "{name}");
         }
-        let loopback = PtpSocket::open("lo", Transport::Ethernet, Beside::Nobody);
+        let loopback = PtpSocket::open("lo", Transport::Ethernet, Beside::Nobody, Timestamping::Software);
         assert!(matches!(loopback, Err(PtpError::NotEthernet(name)) if name == "lo"));
         assert!(matches!(hardware_address("lo"), Err(PtpError::NotEthernet(_))));
     });

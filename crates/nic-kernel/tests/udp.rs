@@ -5,7 +5,7 @@ mod network;
 
 use network::Namespace;
 use sidereal_nic::{Burst, Content, Flow, Packet, RxQueue, Sent, TxQueue};
-use sidereal_nic_kernel::{Mode, OpenError, UdpOptions, UdpPacket, UdpPort, UdpRx, UdpTx};
+use sidereal_nic_kernel::{Mode, OpenError, Timestamping, UdpOptions, UdpPacket, UdpPort, UdpRx, UdpTx};
 use sidereal_time::{Counter, Stamp, StampSource, TxStamp, TxToken};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::num::NonZeroU16;
@@ -21,6 +21,7 @@ fn options(addresses: &[&str]) -> UdpOptions {
         queues: NonZeroU16::MIN,
         shared: false,
         mode: Mode::Burst,
+        timestamping: Timestamping::Software,
     }
 }
 

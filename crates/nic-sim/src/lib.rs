@@ -2,7 +2,8 @@
 //! give one end to a worker and hold the other.
 //!
 //! Time is what the test says it is ([`SimControl::set_ticks`]), and the faults of real NICs come when they are asked for:
-//! missing and late TX stamps, full rings, a link that is down. Buffers circulate: nothing is allocated once a link is made.
+//! missing and late TX stamps, full rings, a link that is down; with a [`SimWire`], a wire of finite speed, a way to it that takes its
+//! time, one latch, and packets that are held until their time. Buffers circulate: nothing is allocated once a link is made.
 //!
 //! ```
 //! use sidereal_nic::{Burst, Packet, RxQueue, TxQueue};
@@ -24,7 +25,9 @@ mod control;
 mod options;
 mod port;
 mod tokens;
+mod wire;
 
 pub use control::SimControl;
 pub use options::{SimOptions, SimPackets, StampFaults, WhenFull};
 pub use port::{SimPacket, SimPort, SimRx, SimTx, Taken, link};
+pub use wire::{LOST_AFTER, SimWire};

@@ -1,7 +1,9 @@
 //! What kind of NIC is simulated.
 
-use sidereal_nic::{Capabilities, ChecksumOffload, RxChecksums, RxStamps, TxStamps};
-use sidereal_time::{Counter, Ticks};
+use sidereal_nic::{Ability, Capabilities, ChecksumOffload, RxChecksums, RxStamps, SendOnTime, Stamped, TxStamps};
+use sidereal_time::{ClockId, Counter, Span, Ticks};
+
+use crate::SimWire;
 
 /// What kind of NIC is simulated, at both ends of a link.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +28,8 @@ pub struct SimOptions {
     pub checksums: RxChecksums,
     /// What becomes of a packet for which the ring has no room.
     pub when_full: WhenFull,
+    /// The way to the wire and the wire; without, packets leave as they are handed over.
+    pub wire: Option<SimWire>,
 }
 
 /// What a simulated link carries.
@@ -66,13 +70,14 @@ impl Default for SimOptions {
             packets: SimPackets::Frames,
             ring: 256,
             buffer: 2048,
-            counter: Counter::Nic,
+            counter: Counter::Nic(ClockId(1)),
             ticks: Ticks(0),
-            rx_stamps: RxStamps::Hardware,
+            rx_stamps: RxStamps::Hardware(Stamped::All),
             tx_stamps: TxStamps::Latch,
             stamp_faults: StampFaults::default(),
             checksums: RxChecksums::Unknown,
             when_full: WhenFull::Refused,
+            wire: None,
         }
     }
 }
@@ -82,8 +87,14 @@ impl SimOptions {
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
         Capabilities {
-            rx_stamps: self.rx_stamps,
-            tx_stamps: self.tx_stamps,
+            rx_stamps: Ability::claimed(self.rx_stamps),
+            tx_stamps: Ability::claimed(self.tx_stamps),
+            send_on_time: Ability::claimed(
+                self.wire
+                    .and_then(|wire| wire.send_on_time)
+                    .map(|granularity| SendOnTime { granularity: Span::from_nanos(granularity.into()) }),
+            ),
+            clock: None,
             checksums: ChecksumOffload {
                 rx: self.checksums != RxChecksums::Unknown,
                 by_kernel: self.packets == SimPackets::Datagrams,

@@ -1,11 +1,12 @@
 //! Two ports and the rings between them.
 
 use crate::tokens::Tokens;
+use crate::wire::{Batch, Wire};
 use crate::{SimControl, SimOptions, SimPackets, WhenFull};
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use rtrb::{Consumer, Producer, RingBuffer};
-use sidereal_nic::{Burst, Content, Flow, Packet, RxChecksums, RxQueue, RxStamps, Sent, TxQueue, TxStamps};
+use sidereal_nic::{Burst, Content, Flow, Packet, RxChecksums, RxQueue, RxStamps, Sent, Stamped, TxQueue, TxStamps};
 use sidereal_time::{Counter, Stamp, StampSource, Ticks, TxStamp, TxToken};
 use std::sync::Arc;
 
@@ -38,6 +39,8 @@ impl SimPort {
                 rx_stamps: options.rx_stamps,
                 counter: options.counter,
                 checksums: options.checksums,
+                control: control.clone(),
+                wire: options.wire.map(|wire| Wire::new(wire, options.ticks)),
             },
             tx: SimTx {
                 outgoing,
@@ -48,8 +51,15 @@ impl SimPort {
                 counter: options.counter,
                 when_full: options.when_full,
                 control: control.clone(),
+                wire: options.wire.map(|wire| Wire::new(wire, options.ticks)),
             },
         }
+    }
+
+    /// Sends a frame that arrives at the other end at `at`: later frames must not arrive earlier. Returns false as [`Self::send`].
+    pub fn send_at(&mut self, frame: &[u8], at: Ticks) -> bool {
+        let possible = self.tx.packets == SimPackets::Frames && frame.len() <= self.tx.outgoing.longest;
+        possible && self.tx.put(at, |buffer| buffer.fill(frame, None)).is_ok()
     }
 
     /// Sends a frame to the other end. Returns false where that was impossible: link down, ring full, frame longer than a
@@ -61,7 +71,8 @@ impl SimPort {
     /// Sends a datagram to the other end, as sockets would deliver it. One longer than a buffer arrives cut. Returns false
     /// where that was impossible: link down, ring full, a link that carries frames.
     pub fn send_datagram(&mut self, payload: &[u8], flow: Flow) -> bool {
-        self.tx.packets == SimPackets::Datagrams && self.tx.put(|buffer| buffer.fill(payload, Some(flow))).is_ok()
+        self.tx.packets == SimPackets::Datagrams
+            && self.tx.put(self.tx.control.ticks(), |buffer| buffer.fill(payload, Some(flow))).is_ok()
     }
 
     /// Takes the next packet off the link and copies its beginning into `into`.
@@ -95,6 +106,8 @@ pub struct SimRx {
     rx_stamps: RxStamps,
     counter: Counter,
     checksums: RxChecksums,
+    control: SimControl,
+    wire: Option<Wire>,
 }
 
 impl RxQueue for SimRx {
@@ -102,15 +115,30 @@ impl RxQueue for SimRx {
 
     fn receive(&mut self, burst: &mut Burst<SimPacket>) -> usize {
         let before = burst.len();
+        let mut latched = 0;
         while !burst.is_full() {
+            let now = self.control.ticks();
+            if self.wire.is_some()
+                && self.arriving.peek().is_ok_and(|next| next.ticks.0.wrapping_sub(now.0).cast_signed() > 0)
+            {
+                break;
+            }
             let Ok(buffer) = self.arriving.pop() else { break };
+            let is_last = burst.remaining_capacity() == 1 || self.arriving.is_empty();
+            let is_stamped = self.rx_stamps.by_nic() != Some(Stamped::Ptp) || buffer.is_ptp();
             let source = match self.rx_stamps {
                 RxStamps::Software => None,
                 RxStamps::Kernel => Some(StampSource::Kernel),
-                RxStamps::Hardware => Some(StampSource::Hardware),
+                RxStamps::Hardware(_) => is_stamped.then_some(StampSource::Hardware),
+                RxStamps::Latch(count, _) => {
+                    latched += usize::from(is_stamped);
+                    (is_stamped && latched <= usize::from(count)).then_some(StampSource::Latch)
+                }
+                RxStamps::LastOfQueue(_) => (is_stamped && is_last).then_some(StampSource::Latch),
             };
             let stamp = source.map(|source| Stamp { ticks: buffer.ticks, counter: self.counter, source });
-            burst.push(SimPacket { buffer, stamp, checksums: self.checksums, reply: None });
+            let handling = self.wire.as_mut().map(|wire| (wire.handling(), self.control.clone()));
+            burst.push(SimPacket { buffer, stamp, checksums: self.checksums, reply: None, leave_at: None, handling });
         }
         burst.len() - before
     }
@@ -130,6 +158,9 @@ pub struct SimPacket {
     stamp: Option<Stamp>,
     checksums: RxChecksums,
     reply: Option<(usize, Option<TxToken>)>,
+    leave_at: Option<Ticks>,
+    /// How long it takes to answer it, and whose time passes then.
+    handling: Option<(u64, SimControl)>,
 }
 
 impl Packet for SimPacket {
@@ -148,7 +179,14 @@ impl Packet for SimPacket {
 
     #[inline]
     fn reply(&mut self, len: usize, token: Option<TxToken>) {
+        if let Some((handling, control)) = self.handling.take() {
+            control.advance(handling);
+        }
         self.reply = Some((len.min(self.buffer.bytes.len()), token));
+    }
+
+    fn leave_at(&mut self, at: Ticks) {
+        self.leave_at = Some(at);
     }
 }
 
@@ -163,12 +201,14 @@ pub struct SimTx {
     counter: Counter,
     when_full: WhenFull,
     control: SimControl,
+    wire: Option<Wire>,
 }
 
 impl TxQueue<SimPacket> for SimTx {
     fn transmit(&mut self, burst: &mut Burst<SimPacket>) -> Sent {
         let mut outcome = Sent::default();
-        for SimPacket { mut buffer, reply, .. } in burst.drain(..) {
+        let batch = self.batch();
+        for SimPacket { mut buffer, reply, leave_at, .. } in burst.drain(..) {
             let Some((len, token)) = reply else {
                 self.release(buffer);
                 continue;
@@ -177,16 +217,20 @@ impl TxQueue<SimPacket> for SimTx {
             buffer.flow = buffer.flow.map(Flow::reversed);
             let mut reply = Some(buffer);
             // The reply leaves in its own buffer, and the free one it displaces goes back in its place.
-            let result = self.put(|free| {
-                if let Some(reply) = &mut reply {
-                    core::mem::swap(free, reply);
-                }
+            let left = self.leave(batch, len, leave_at);
+            let result = left.and_then(|left| {
+                self.put(left, |free| {
+                    if let Some(reply) = &mut reply {
+                        core::mem::swap(free, reply);
+                    }
+                })?;
+                Ok(left)
             });
             if let Some(buffer) = reply {
                 self.release(buffer);
             }
             match result {
-                Ok(()) => outcome.sent += 1,
+                Ok(_) => outcome.sent += 1,
                 Err(Refused) => outcome.refused += 1,
             }
             self.answer(token, result);
@@ -196,7 +240,12 @@ impl TxQueue<SimPacket> for SimTx {
 
     fn originate(&mut self, frame: &[u8], token: Option<TxToken>) -> bool {
         let possible = self.packets == SimPackets::Frames && frame.len() <= self.outgoing.longest;
-        let result = if possible { self.put(|buffer| buffer.fill(frame, None)) } else { Err(Refused) };
+        let batch = self.batch();
+        let result = if possible { self.leave(batch, frame.len(), None) } else { Err(Refused) };
+        let result = result.and_then(|left| {
+            self.put(left, |buffer| buffer.fill(frame, None))?;
+            Ok(left)
+        });
         self.answer(token, result);
         result.is_ok()
     }
@@ -211,8 +260,28 @@ impl TxQueue<SimPacket> for SimTx {
 struct Refused;
 
 impl SimTx {
-    /// Puts a packet on the link: `write` makes it of a free buffer.
-    fn put(&mut self, write: impl FnOnce(&mut Box<Buffer>)) -> Result<(), Refused> {
+    /// Packets that were to leave at a time which had passed when they came. They left at once.
+    #[must_use]
+    pub fn past_times(&self) -> u64 {
+        self.wire.as_ref().map_or(0, Wire::past)
+    }
+
+    /// Something is handed over.
+    fn batch(&mut self) -> Option<Batch> {
+        let now = self.control.ticks();
+        self.wire.as_mut().map(|wire| wire.batch(now))
+    }
+
+    /// When a packet leaves.
+    fn leave(&mut self, batch: Option<Batch>, len: usize, leave_at: Option<Ticks>) -> Result<Ticks, Refused> {
+        match (&mut self.wire, batch) {
+            (Some(wire), Some(batch)) => wire.send(batch, len, leave_at).ok_or(Refused),
+            _ => Ok(self.control.ticks()),
+        }
+    }
+
+    /// Puts a packet that leaves at `left` on the link: `write` makes it of a free buffer.
+    fn put(&mut self, left: Ticks, write: impl FnOnce(&mut Box<Buffer>)) -> Result<(), Refused> {
         if !self.control.link_up() {
             return Err(Refused);
         }
@@ -224,7 +293,7 @@ impl SimTx {
             return Ok(());
         };
         write(&mut buffer);
-        buffer.ticks = self.control.ticks();
+        buffer.ticks = left;
         // There are only as many buffers as the ring has places.
         self.outgoing.leaving.push(buffer).map_err(|_| Refused)
     }
@@ -234,17 +303,27 @@ impl SimTx {
         let _ = self.returning.push(buffer);
     }
 
-    fn answer(&mut self, token: Option<TxToken>, result: Result<(), Refused>) {
+    fn answer(&mut self, token: Option<TxToken>, result: Result<Ticks, Refused>) {
         let Some(token) = token else { return };
         let ticks = self.control.ticks();
         let source = match self.tx_stamps {
-            TxStamps::Software => StampSource::Software,
-            TxStamps::Kernel => StampSource::Kernel,
-            TxStamps::Latch => StampSource::Latch,
+            TxStamps::None => None,
+            TxStamps::Software => Some(StampSource::Software),
+            TxStamps::Kernel => Some(StampSource::Kernel),
+            TxStamps::Latch | TxStamps::Fifo(_) => Some(StampSource::Latch),
+            TxStamps::Hardware => Some(StampSource::Hardware),
         };
-        match result {
-            Ok(()) => self.tokens.stamped(token, Stamp { ticks, counter: self.counter, source }),
-            Err(Refused) => self.tokens.lost(token, ticks),
+        match (source, result) {
+            (Some(source), Ok(left)) => match &mut self.wire {
+                None => self.tokens.stamped(token, Stamp { ticks: left, counter: self.counter, source }),
+                Some(wire) => {
+                    let (stamp, due) = wire.stamp(ticks, left);
+                    let counter = self.counter;
+                    let stamp = stamp.map(|ticks| TxStamp::Stamped(Stamp { ticks, counter, source }));
+                    self.tokens.answered(token, stamp.unwrap_or(TxStamp::Lost), due);
+                }
+            },
+            (None, _) | (_, Err(Refused)) => self.tokens.lost(token, ticks),
         }
     }
 }
@@ -259,6 +338,11 @@ struct Buffer {
 }
 
 impl Buffer {
+    /// Whether it is what NICs take for PTP that know only that on Ethernet (IEEE 1588-2019 annex F).
+    fn is_ptp(&self) -> bool {
+        self.flow.is_none() && self.bytes.get(12..14) == Some(&[0x88, 0xf7])
+    }
+
     fn fill(&mut self, packet: &[u8], flow: Option<Flow>) {
         for (to, from) in self.bytes.iter_mut().zip(packet) {
             *to = *from;

@@ -47,6 +47,11 @@ impl Tokens {
         self.push(Waiting { token, answer: TxStamp::Lost, due: now });
     }
 
+    /// A token that is answered so, from `due` on.
+    pub(crate) fn answered(&mut self, token: TxToken, answer: TxStamp, due: Ticks) {
+        self.push(Waiting { token, answer, due });
+    }
+
     /// The next token whose answer is due at `now`.
     pub(crate) fn poll(&mut self, now: Ticks) -> Option<(TxToken, TxStamp)> {
         let next = self.waiting.iter().position(|waiting| now.0.wrapping_sub(waiting.due.0).cast_signed() >= 0)?;

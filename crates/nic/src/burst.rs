@@ -3,7 +3,7 @@
 use arrayvec::ArrayVec;
 use core::net::IpAddr;
 use core::time::Duration;
-use sidereal_time::{Stamp, TxStamp, TxToken};
+use sidereal_time::{Stamp, Ticks, TxStamp, TxToken};
 
 /// How many packets a queue hands over at once at the most.
 pub const BURST: usize = 32;
@@ -91,6 +91,10 @@ pub trait Packet {
     /// Marks it to be sent back out of its own queue: the first `len` bytes of the buffer (of a datagram: to where it came
     /// from, from the address it was sent to). `token` asks for a TX stamp. A `len` beyond the buffer is cut to it.
     fn reply(&mut self, len: usize, token: Option<TxToken>);
+
+    /// Has it leave, if it is marked to be sent, when the port's own clock stands at `at`, and what is behind it in the queue after
+    /// it. Only ports that send on time ([`crate::Capabilities::send_on_time`]) do it; by others it leaves as soon as it can.
+    fn leave_at(&mut self, _at: Ticks) {}
 }
 
 /// The receiving half of a queue.

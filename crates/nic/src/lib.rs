@@ -9,6 +9,11 @@
 mod burst;
 mod capabilities;
 pub mod conformance;
+mod statement;
 
 pub use burst::{BURST, Burst, Content, Flow, Packet, RxChecksums, RxQueue, Sent, TOKENS, TxQueue};
-pub use capabilities::{Capabilities, ChecksumOffload, RxStamps, TxStamps};
+pub use capabilities::{
+    Ability, Capabilities, ChecksumOffload, ClockAbilities, ClockReading, Evidence, RxStamps, SendOnTime, Stamped,
+    TxStamps,
+};
+pub use statement::Statement;

@@ -23,6 +23,7 @@ pub use outcome::{AssociationCounts, IgnoreReason, Received};
 use crate::mac::MAX_MAC_LEN;
 use crate::message::{HEADER_LEN, Header, Mode, SystemVariables};
 use crate::outcome::KissCode;
+use crate::over_ptp::{self, Carriage};
 use broadcast::{BroadcastClient, Flight};
 use client::Client;
 use measure::{DelayFilter, Departure, MAX_FREQUENCY_PPM, Quality, RoundTrip};
@@ -31,8 +32,9 @@ use reach::Reach;
 use sidereal_time::{Arrived, Instant, LocalClock, NtpClock, Reading, Span, StampSource, Ticks, Utc};
 use symmetric::Symmetric;
 
-/// The longest message that is sent, in bytes: a header and the longest MAC. What is received may be longer.
-pub const MAX_MESSAGE_LEN: usize = HEADER_LEN + MAX_MAC_LEN;
+/// The longest message that is sent, in bytes: a header, the extension field of a message that PTP carries, and the longest
+/// MAC. What is received may be longer.
+pub const MAX_MESSAGE_LEN: usize = HEADER_LEN + over_ptp::FIELD_LEN + MAX_MAC_LEN;
 
 /// What an association is told of the host at each call.
 pub struct Context<'a> {
@@ -68,7 +70,8 @@ pub struct Measured {
     /// UTC by the other clock, in the middle of a round trip; its window is the delay.
     pub reading: Reading<Utc>,
     /// How far the reading may be off beyond its window: the precision of both clocks, and 15 ppm of the time that the
-    /// exchange took; of a broadcast, how much longer than the shortest the longest round trip of the volley was.
+    /// exchange took; of a broadcast, how much longer than the shortest the longest round trip of the volley was; of one that is
+    /// corrected by what transparent clocks say, all that the correction is (RFC 10030 §3: what is told on must not rest on it).
     pub dispersion: Span,
     /// What the other side says of its clock: it need not be synchronised. In interleaved mode, where two messages tell of
     /// the round trip, it is by both of them, and root delay and dispersion are the worse.
@@ -120,7 +123,7 @@ impl Association {
     #[must_use]
     pub fn new(options: &AssociationOptions, now: Ticks, context: &mut Context<'_>) -> Self {
         let protocol = match options.role {
-            Role::Client => Protocol::Client(Client::new(options.version, options.interleaved)),
+            Role::Client => Protocol::Client(Client::new(options)),
             Role::SymmetricActive => Protocol::Active(Symmetric::new(Mode::SymmetricActive, options.interleaved)),
             Role::SymmetricPassive => Protocol::Passive(Symmetric::new(Mode::SymmetricPassive, options.interleaved)),
             Role::BroadcastClient => Protocol::Broadcast(BroadcastClient::new(options, now)),
@@ -211,9 +214,33 @@ impl Association {
 
     /// Takes a message that arrived from the other side's address, at `arrival`; `now` is not before it.
     pub fn receive(&mut self, message: &[u8], arrival: Arrived, now: Ticks, context: &mut Context<'_>) -> Received {
+        self.take(message, arrival, None, now, context)
+    }
+
+    /// The same, of a message that PTP carried, in `carriage`: what is measured is the end of it.
+    pub fn receive_over_ptp(
+        &mut self,
+        message: &[u8],
+        arrival: Arrived,
+        carriage: Carriage,
+        now: Ticks,
+        context: &mut Context<'_>,
+    ) -> Received {
+        let ticks = context.clock.later(arrival.ticks, carriage.reception);
+        self.take(message, Arrived { ticks, ..arrival }, Some(carriage), now, context)
+    }
+
+    fn take(
+        &mut self,
+        message: &[u8],
+        arrival: Arrived,
+        carriage: Option<Carriage>,
+        now: Ticks,
+        context: &mut Context<'_>,
+    ) -> Received {
         self.meet(now, context);
         self.counts.received += 1;
-        let received = self.judge(message, arrival).err().unwrap_or(Received::Accepted);
+        let received = self.judge(message, arrival, carriage).err().unwrap_or(Received::Accepted);
         match received {
             Received::Accepted => {}
             Received::Ignored(reason) => self.counts.ignore(reason),
@@ -309,7 +336,7 @@ impl Association {
     }
 
     /// All the checks of a message, and then what it measures. `Err` says what else it is than a message that is accepted.
-    fn judge(&mut self, message: &[u8], arrival: Arrived) -> Result<(), Received> {
+    fn judge(&mut self, message: &[u8], arrival: Arrived, carriage: Option<Carriage>) -> Result<(), Received> {
         if self.denied {
             return Err(IgnoreReason::Denied.into());
         }
@@ -317,7 +344,7 @@ impl Association {
         let silent = !self.reach.is_reachable();
         let header = Header::of(message).ok_or(IgnoreReason::TooShort)?;
         let valid = match &mut self.protocol {
-            Protocol::Client(client) => client.receive(message, options.key.as_ref(), arrival, now, clock)?,
+            Protocol::Client(client) => client.receive(message, options.key.as_ref(), arrival, carriage, now, clock)?,
             Protocol::Active(symmetric) => {
                 let valid = symmetric.receive(message, options, arrival, now, clock, silent)?;
                 self.other_poll = Some(Poll::nearest(header.poll()));
@@ -335,7 +362,7 @@ impl Association {
                 return self.measure_broadcast(flight).map_err(Received::from);
             }
             Protocol::Broadcast(broadcast) => {
-                broadcast.client.receive(message, options.key.as_ref(), arrival, now, clock)?
+                broadcast.client.receive(message, options.key.as_ref(), arrival, carriage, now, clock)?
             }
         };
         self.accept(valid.server);
@@ -401,7 +428,10 @@ impl Association {
         self.counts.measured += 1;
         self.counts.measured_interleaved += u64::from(interleaved);
         self.last = Some(quality);
-        let Quality { reading, dispersion, stamps } = quality;
+        self.counts.measured_corrected += u64::from(quality.corrected == Some(true));
+        self.counts.corrections_refused += u64::from(quality.corrected.is_none());
+        let Quality { reading, dispersion, unvouched, stamps, .. } = quality;
+        let dispersion = dispersion + unvouched;
         let authenticated = self.options.key.is_some();
         self.measured = Some(Measured { reading, dispersion, server, interleaved, authenticated, stamps });
     }

@@ -4,7 +4,8 @@ use crate::extension::{Body, BodyError};
 use crate::mac::{Key, MacFault};
 use crate::message::{HEADER_LEN, Header, Mode, ReferenceId, SystemVariables, Version};
 use crate::outcome::KissCode;
-use sidereal_time::NtpTimestamp;
+use crate::over_ptp;
+use sidereal_time::{NtpTimestamp, Span};
 
 /// A request. Its timestamps are only matched with the reply, never read as times, so that the caller is to draw them at
 /// random: whoever cannot see the request cannot forge its reply, and who can learns nothing of our clock from it
@@ -21,6 +22,8 @@ pub struct Request {
     pub receive: NtpTimestamp,
     /// What a basic reply will carry as its origin.
     pub transmit: NtpTimestamp,
+    /// Whether the reply is to tell the network correction of this request, in version 4: where PTP carries both (RFC 10030 §3).
+    pub network_correction: bool,
 }
 
 impl Request {
@@ -33,6 +36,7 @@ impl Request {
             origin: NtpTimestamp::UNKNOWN,
             receive: NtpTimestamp::UNKNOWN,
             transmit: NtpTimestamp::from_bits(transmit.to_bits().max(1)),
+            network_correction: false,
         }
     }
 
@@ -47,7 +51,7 @@ impl Request {
     }
 
     /// Writes the request, with the MAC of `key` if there is one. Returns its length, or `None` where the buffer is too
-    /// short: 48 bytes and [`Key::mac_len`] are enough.
+    /// short: 48 bytes and [`Key::mac_len`] are enough, and 28 for the network correction.
     #[must_use]
     pub fn write(&self, key: Option<&Key>, buffer: &mut [u8]) -> Option<usize> {
         let header = buffer.first_chunk_mut::<HEADER_LEN>()?;
@@ -59,9 +63,14 @@ impl Request {
             *receive = self.receive.to_be_bytes();
             *transmit = self.transmit.to_be_bytes();
         }
+        let len = if self.network_correction && self.version == Version::V4 {
+            over_ptp::write_network_correction(Span::ZERO, buffer, HEADER_LEN)?
+        } else {
+            HEADER_LEN
+        };
         match key {
-            None => Some(HEADER_LEN),
-            Some(key) => key.append(self.version, buffer, HEADER_LEN),
+            None => Some(len),
+            Some(key) => key.append(self.version, buffer, len),
         }
     }
 
@@ -104,6 +113,7 @@ impl Request {
             receive: header.receive(),
             transmit: header.transmit(),
             interleaved,
+            network_correction: over_ptp::network_correction(&body),
         })
     }
 }
@@ -121,6 +131,8 @@ pub struct Reply {
     pub transmit: NtpTimestamp,
     /// Whether `transmit` is that of the reply whose receive timestamp this request carried as its origin.
     pub interleaved: bool,
+    /// How long the network kept this request, where the reply says so.
+    pub network_correction: Option<Span>,
 }
 
 impl Reply {

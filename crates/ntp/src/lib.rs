@@ -17,6 +17,7 @@ mod keys;
 mod mac;
 mod message;
 mod outcome;
+mod over_ptp;
 mod peers;
 mod rate;
 mod server;
@@ -33,6 +34,7 @@ pub use message::{
     HEADER_LEN, Header, LeapIndicator, Mode, ReferenceId, ReplyHeader, Stratum, SystemVariables, Version,
 };
 pub use outcome::{Answer, DropReason, KissCode, ReplyKind};
+pub use over_ptp::Carriage;
 pub use peers::{MAX_PEERS, PeerTable};
 pub use rate::{RateLimit, RateLimitError, RateLimitOptions};
 pub use server::{Arrival, MAX_REQUEST_LEN, Moment, Policy, Server, ServerLimits};

@@ -8,10 +8,11 @@ use crate::keys::KeyTable;
 use crate::mac::{Key, MacFault};
 use crate::message::{HEADER_LEN, Header, Mode, ReplyHeader, Times, Version};
 use crate::outcome::{Answer, DropReason, KissCode, ReplyKind};
+use crate::over_ptp::{self, Carriage};
 use crate::peers::PeerTable;
 use crate::rate::{RateLimit, RateTable, RateVerdict};
 use core::net::IpAddr;
-use sidereal_time::{NtpTimestamp, Ticks, TxToken};
+use sidereal_time::{NtpTimestamp, Span, Ticks, TxToken};
 
 /// The longest request that is looked at, in bytes; it bounds the extension fields that are walked. The longest that a
 /// client has reason to send, an NTS request for eight cookies (RFC 8915 §5.7), stays below.
@@ -107,7 +108,22 @@ impl Server {
         {
             return Answer::Reply { len: HEADER_LEN, kind, token };
         }
-        self.judge(request, arrival, moment, policy).unwrap_or_else(Answer::Drop)
+        self.judge(request, arrival, None, moment, policy).unwrap_or_else(Answer::Drop)
+    }
+
+    /// The same for a request that PTP carried, in `carriage` (RFC 10030): who asks for its network correction is told it.
+    pub fn answer_over_ptp(
+        &mut self,
+        buffer: &mut [u8],
+        len: usize,
+        arrival: &Arrival,
+        carriage: &Carriage,
+        moment: &Moment,
+        policy: &Policy,
+    ) -> Answer {
+        let Some(request) = buffer.get_mut(..len) else { return Answer::Drop(DropReason::TooLong) };
+        let correction = Some(carriage.network_correction());
+        self.judge(request, arrival, correction, moment, policy).unwrap_or_else(Answer::Drop)
     }
 
     /// The reply, as long as its request, to one that needs no closer look by [`Self::answer`], as most do not: nothing but a
@@ -144,6 +160,7 @@ impl Server {
         &mut self,
         request: &mut [u8],
         arrival: &Arrival,
+        correction: Option<Span>,
         moment: &Moment,
         policy: &Policy,
     ) -> Result<Answer, DropReason> {
@@ -164,7 +181,9 @@ impl Server {
         if rate == RateVerdict::Drop {
             return Err(DropReason::RateLimited);
         }
-        let key = authenticate(request, version, &policy.keys)?;
+        let body = taken_apart(request, version)?;
+        let key = authenticate(&body, version, &policy.keys)?;
+        let correction = correction.filter(|_| over_ptp::network_correction(&body).is_some());
         if key.is_none() && mode == Mode::SymmetricPassive {
             return Err(DropReason::SymmetricUnauthenticated);
         }
@@ -172,14 +191,20 @@ impl Server {
             return Err(DropReason::KeyRequired);
         }
         let header = request.first_chunk_mut().ok_or(DropReason::TooShort)?;
-        let (kind, token) = match kiss_code(rate, rule.action) {
+        let kiss = kiss_code(rate, rule.action);
+        let (kind, token) = match kiss {
             Some(code) => (write_kiss(header, mode, code, moment), None),
             None => self.serve(header, mode, key, arrival, moment, policy),
         };
-        let len = match key {
+        // The request carried the same field and a MAC of the same key, so that there is room.
+        let len = match correction.filter(|_| kiss.is_none()) {
             None => HEADER_LEN,
-            // The request carried a MAC of the same key, so that there is room.
-            Some(key) => key.append(version, request, HEADER_LEN).ok_or(DropReason::MacLength)?,
+            Some(correction) => over_ptp::write_network_correction(correction, request, HEADER_LEN)
+                .ok_or(DropReason::ExtensionFieldLength)?,
+        };
+        let len = match key {
+            None => len,
+            Some(key) => key.append(version, request, len).ok_or(DropReason::MacLength)?,
         };
         Ok(Answer::Reply { len, kind, token })
     }
@@ -264,13 +289,17 @@ const fn kiss_code(rate: RateVerdict, action: AccessAction) -> Option<KissCode> 
     }
 }
 
-/// The key that `request` is authenticated with, if it carries a MAC.
-fn authenticate<'k>(request: &[u8], version: Version, keys: &'k KeyTable) -> Result<Option<&'k Key>, DropReason> {
-    let body = Body::of(request, version).map_err(|error| match error {
+/// What follows the header of `request`.
+fn taken_apart(request: &[u8], version: Version) -> Result<Body<'_>, DropReason> {
+    Body::of(request, version).map_err(|error| match error {
         BodyError::TooShort => DropReason::TooShort,
         BodyError::FieldLength => DropReason::ExtensionFieldLength,
         BodyError::MacLength => DropReason::MacLength,
-    })?;
+    })
+}
+
+/// The key that a request is authenticated with, if it carries a MAC.
+fn authenticate<'k>(body: &Body<'_>, version: Version, keys: &'k KeyTable) -> Result<Option<&'k Key>, DropReason> {
     if body.mac().is_empty() {
         return Ok(None);
     }

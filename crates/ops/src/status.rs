@@ -138,6 +138,15 @@ pub struct FollowerStatus {
     /// The frequency that it is set to, or would be, in parts per billion faster than its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frequency_ppb: Option<f64>,
+    /// How long its last reading took, in nanoseconds: half of it is how far the reading may be off, either way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_ns: Option<i64>,
+    /// How it is read beside the counter: `precise`, `extended`, ...; absent of the system clock, and until it is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// What became of the packets' stamps that it took, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stamps: BTreeMap<String, u64>,
     /// What was last done to it, or would have been, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_adjustment: Option<String>,

@@ -24,6 +24,16 @@ pub enum ClockError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// It has virtual clocks on it, and runs free for them: one of those is to be steered, and read.
+    #[error("cannot {action} {clock}: it runs free for its virtual clocks; use {}", list(.virtual_clocks))]
+    RunsFree {
+        /// The clock's path.
+        clock: String,
+        /// What was asked for.
+        action: &'static str,
+        /// The numbers of its virtual clocks, `N` of `/dev/ptpN`.
+        virtual_clocks: Vec<u32>,
+    },
     /// The clock, its driver or this kernel cannot do it.
     #[error("cannot {action} {clock}: the device, its driver or this kernel does not know how ({source})")]
     Unsupported {
@@ -54,6 +64,10 @@ pub enum ClockError {
     },
 }
 
+fn list(clocks: &[u32]) -> String {
+    clocks.iter().map(|clock| format!("/dev/ptp{clock}")).collect::<Vec<_>>().join(" or ")
+}
+
 impl ClockError {
     pub(crate) fn new(clock: &str, action: &'static str, source: io::Error) -> Self {
         let clock = clock.to_owned();
@@ -69,5 +83,17 @@ impl ClockError {
     #[must_use]
     pub const fn is_gone(&self) -> bool {
         matches!(self, Self::Gone { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ClockError;
+
+    #[test]
+    fn a_clock_that_runs_free_names_those_to_use() {
+        let error = ClockError::RunsFree { clock: "/dev/ptp0".into(), action: "step", virtual_clocks: vec![2, 3] };
+        let text = "cannot step /dev/ptp0: it runs free for its virtual clocks; use /dev/ptp2 or /dev/ptp3";
+        assert_eq!(error.to_string(), text);
     }
 }

@@ -104,6 +104,30 @@ impl PtpClock {
         Ok(clock)
     }
 
+    /// The device of the clock that the kernel knows by `index`, as drivers of NICs tell it: `/dev/ptpN`.
+    #[must_use]
+    pub fn device(index: u32) -> PathBuf {
+        PathBuf::from(format!("/dev/ptp{index}"))
+    }
+
+    /// The number by which the kernel knows it, `N` of `/dev/ptpN`, whatever its path is; `None` where sysfs does not say.
+    #[must_use]
+    pub fn index(&self) -> Option<u32> {
+        self.identity.as_ref().and_then(Identity::index)
+    }
+
+    /// The number of the physical clock that it is a virtual one of; `None` for a physical one.
+    #[must_use]
+    pub fn virtual_of(&self) -> Option<u32> {
+        self.identity.as_ref().and_then(Identity::virtual_of)
+    }
+
+    /// The numbers of its virtual clocks. While it has some it runs free, and cannot be steered.
+    #[must_use]
+    pub fn virtual_clocks(&self) -> Vec<u32> {
+        self.identity.as_ref().map(Identity::virtual_clocks).unwrap_or_default()
+    }
+
     /// Where it was opened.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -186,7 +210,7 @@ impl PtpClock {
     /// nanosecond, as exactly as the driver makes it.
     ///
     /// # Errors
-    /// Where it was opened for reading, has virtual clocks on it, fails, or is gone.
+    /// Where it was opened for reading, has virtual clocks on it ([`ClockError::RunsFree`]), fails, or is gone.
     pub fn adjust(&mut self, adjustment: &Adjustment) -> Result<(), ClockError> {
         self.track.mark(self.look()?);
         match *adjustment {
@@ -241,8 +265,19 @@ impl PtpClock {
     }
 
     fn tell(&self, action: &'static str, timex: &mut libc::timex) -> Result<(), ClockError> {
-        timex::call(self.clock_id(), timex).map_err(|source| self.error(action, source))?;
+        timex::call(self.clock_id(), timex).map_err(|source| match source.raw_os_error() {
+            // As a physical clock says that runs free; some drivers say it of other things.
+            Some(libc::EBUSY) => self.runs_free(action, source),
+            _ => self.error(action, source),
+        })?;
         Ok(())
+    }
+
+    fn runs_free(&self, action: &'static str, source: io::Error) -> ClockError {
+        match self.virtual_clocks() {
+            none if none.is_empty() => self.error(action, source),
+            virtual_clocks => ClockError::RunsFree { clock: self.path.display().to_string(), action, virtual_clocks },
+        }
     }
 
     fn error(&self, action: &'static str, source: io::Error) -> ClockError {

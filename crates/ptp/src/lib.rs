@@ -16,6 +16,7 @@ mod instance;
 mod management;
 mod measured;
 mod message;
+mod ntp_carrier;
 mod observer;
 mod octets;
 mod options;
@@ -44,6 +45,7 @@ pub use message::{
     Announce, Body, ClockAccuracy, ClockClass, ClockQuality, Correction, Flags, HEADER_LEN, Header, MAX_MESSAGE_LEN,
     Message, MessageType, ParseError, SdoId, TimeSource, Timestamp,
 };
+pub use ntp_carrier::{CarriedNtp, NTP_DOMAIN, NTP_PREFIX_LEN, NotCarried, NtpCarrier};
 pub use observer::{Observed, Observer, ObserverOptions};
 pub use octets::{Text, TooLong};
 pub use options::{ArbitraryTimescale, Bmca, InstanceOptions, MAX_LOG_INTERVAL, MIN_LOG_INTERVAL, PortOptions};

@@ -5,7 +5,7 @@ use sidereal_servo::{
     Adjustment, CounterFit, FilterKind, FilterOptions, Filtered, FrequencyOffset, IntervalAdvice, Learned, Measurement,
     Queueing, ServoKind, ServoOptions, SourceFilter, Steering, SteeringOptions, Tracker, stability,
 };
-use sidereal_time::{Counter, Instant, LocalClock, Rate, Reading, Span, Tai, Ticks};
+use sidereal_time::{ClockId, Counter, Instant, LocalClock, Rate, Reading, Span, Tai, Ticks};
 
 /// Readings of all sizes, and runs of readings that agree about a wild rate.
 fn readings() -> impl Strategy<Value = Vec<(u64, i128, i128)>> {
@@ -18,7 +18,7 @@ fn readings() -> impl Strategy<Value = Vec<(u64, i128, i128)>> {
 proptest! {
     #[test]
     fn any_readings_are_survived(width in any::<u8>(), rate in any::<u64>(), readings in readings(), probe in any::<u64>()) {
-        let mut fit = CounterFit::new(Counter::Nic, width, Rate::from_bits(rate));
+        let mut fit = CounterFit::new(Counter::Nic(ClockId(1)), width, Rate::from_bits(rate));
         let mut offered = 0;
         for (ticks, at, window) in readings {
             fit.offer(Reading::new(Ticks(ticks), Instant::from_units(at), Span::from_units(window)));
@@ -71,7 +71,7 @@ fn clock_readings() -> impl Strategy<Value = Vec<Reading<Tai>>> {
 }
 
 fn local(width: u8, rate: u64) -> LocalClock {
-    LocalClock { counter: Counter::Nic, width, rate: Rate::from_bits(rate), precision: -20 }
+    LocalClock { counter: Counter::Nic(ClockId(1)), width, rate: Rate::from_bits(rate), precision: -20 }
 }
 
 fn rates() -> impl Strategy<Value = u64> {

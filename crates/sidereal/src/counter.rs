@@ -11,16 +11,24 @@ pub(crate) fn local_clock(counter: LocalCounter) -> LocalClock {
     LocalClock { counter: counter.counter(), width: 64, rate, precision: precision(counter, rate) }
 }
 
-/// Where the counter beside which `clock` is read stood at a stamp of the kernel; `None` where the stamp has no place on it.
-pub(crate) fn locate(clock: &mut SystemClock, stamp: Stamp) -> Option<Arrived> {
-    if stamp.counter != Counter::Realtime {
-        return None;
-    }
-    match clock.locate(Instant::from_nanos(stamp.ticks.0.into())) {
-        Ok(located) => Some(Arrived { ticks: located.ticks, source: stamp.source }),
-        Err(error) => {
-            debug!("a stamp of the kernel is not used: {error}");
-            None
+/// Tells where the local counter stood at stamps.
+pub(crate) trait Locate {
+    /// The place of `stamp`; `None` where it has none.
+    fn locate(&mut self, stamp: Stamp) -> Option<Arrived>;
+}
+
+/// Of the kernel's stamps alone.
+impl Locate for SystemClock {
+    fn locate(&mut self, stamp: Stamp) -> Option<Arrived> {
+        if stamp.counter != Counter::Realtime {
+            return None;
+        }
+        match Self::locate(self, Instant::from_nanos(stamp.ticks.0.into())) {
+            Ok(located) => Some(Arrived { ticks: located.ticks, source: stamp.source }),
+            Err(error) => {
+                debug!("a stamp of the kernel is not used: {error}");
+                None
+            }
         }
     }
 }

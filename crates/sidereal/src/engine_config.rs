@@ -18,6 +18,7 @@ use crate::command::Failure;
 use crate::config::{
     self, Config, Driver, HostAddress, InterfaceName, KeyNumber, NtpMode, NtpSource, Port, PortKind, Whole,
 };
+use crate::stamping::Stamping;
 
 /// How often a clock of the host is read, to be steered or to be shown.
 const CLOCK_READ_PERIOD: Span = Span::SECOND;
@@ -71,16 +72,17 @@ impl From<EngineConfigError> for Failure {
 
 /// What the engine is told of `config`, with the keys that it names out of `keys`, identities made of `macs`, and with what
 /// was `saved` when it last ran. The sources are those of NTP, in their order, then the reference clocks in theirs, and then
-/// the PTP instances; the clocks are the system clock and then the PTP clocks.
+/// the PTP instances; the clocks are the system clock and then those of `stamping`.
 pub(crate) fn engine_config(
     config: &Config,
     keys: &KeyTable,
     macs: &Macs,
+    stamping: &Stamping,
     saved: Option<Saved>,
 ) -> Result<EngineConfig, EngineConfigError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)?;
-    let servers = config.ntp_sources.iter().map(|source| ntp_source(source, keys));
+    let servers = config.ntp_sources.iter().map(|source| ntp_source(source, config.over_ptp_domain, keys));
     let wired = config.reference_clocks.iter().map(|clock| Ok(reference_clock(clock)));
     let instances = config.ptp.iter().map(|instance| ptp::ptp_source(instance, config, macs));
     Ok(EngineConfig {
@@ -88,7 +90,7 @@ pub(crate) fn engine_config(
         sources: servers.chain(wired).chain(instances).collect::<Result<_, EngineConfigError>>()?,
         selection: selection(&config.selection),
         servo: servo(&config.servo),
-        clocks: clocks(config),
+        clocks: clocks(config, stamping),
         own_addresses: own_addresses(config),
         broadcasts: config
             .ntp_broadcasts
@@ -114,9 +116,9 @@ fn reference(config: &Config) -> Reference {
     }
 }
 
-fn ntp_source(source: &NtpSource, keys: &KeyTable) -> Result<SourceOptions, EngineConfigError> {
+fn ntp_source(source: &NtpSource, over_ptp_domain: u8, keys: &KeyTable) -> Result<SourceOptions, EngineConfigError> {
     let name = source.name.as_ref().map_or_else(|| source.address.to_string(), ToString::to_string);
-    let port = source.port.to_u16();
+    let port = source.udp_port();
     let address = match &source.address {
         HostAddress::Ip(ip) => Address::Socket(SocketAddr::new(*ip, port)),
         HostAddress::Name(name) => Address::Name { name: name.clone(), port },
@@ -131,6 +133,7 @@ fn ntp_source(source: &NtpSource, keys: &KeyTable) -> Result<SourceOptions, Engi
         version: version(source.version),
         key: source.key.map(|key| find_key(keys, key, || format!("the source \"{name}\""))).transpose()?,
         interleaved: source.interleaved,
+        over_ptp: source.over_ptp.then_some(over_ptp_domain),
         min_poll: poll(source.min_poll),
         max_poll: poll(source.max_poll),
         iburst: source.iburst,
@@ -280,7 +283,7 @@ fn servo(servo: &config::Servo) -> ServoOptions {
     }
 }
 
-fn clocks(config: &Config) -> Vec<ClockOptions> {
+fn clocks(config: &Config, stamping: &Stamping) -> Vec<ClockOptions> {
     let clock = |name: String, steer: config::Steer, scale| ClockOptions {
         name,
         steer: match steer {
@@ -298,7 +301,7 @@ fn clocks(config: &Config) -> Vec<ClockOptions> {
         config::Reference::Sources => config.clock.steer,
     };
     let system = clock("system".into(), steer, ClockScale::Utc);
-    let others = config.ptp_clocks.iter().map(|ptp| {
+    let others = stamping.clocks().iter().map(|ptp| {
         let scale = match ptp.scale {
             config::TimeScale::Tai => ClockScale::Tai,
             config::TimeScale::Utc => ClockScale::Utc,
@@ -328,7 +331,7 @@ mod tests {
     fn of(text: &str) -> EngineConfig {
         let config = Config::parse(&format!("{PORT}{text}"), Path::new("F")).unwrap();
         let keys = KeyTable::parse("7 SHA1 HEX:0102").unwrap();
-        engine_config(&config, &keys, &Macs::new(), None).unwrap()
+        engine_config(&config, &keys, &Macs::new(), &Stamping::listed(&config), None).unwrap()
     }
 
     #[test]
@@ -407,7 +410,8 @@ mod tests {
             ("[[ntp.broadcast]]\naddress = '10.0.0.255'\nkey = 8", "the broadcast to 10.0.0.255:123"),
         ] {
             let config = Config::parse(&format!("{PORT}{text}"), Path::new("F")).unwrap();
-            let error = engine_config(&config, &KeyTable::default(), &Macs::new(), None).unwrap_err();
+            let error =
+                engine_config(&config, &KeyTable::default(), &Macs::new(), &Stamping::default(), None).unwrap_err();
             assert_eq!(error.to_string(), format!("{user} uses key 8, which the file of keys does not have"));
             assert!(!error.remedy().is_empty());
         }

@@ -11,5 +11,6 @@ mod logging;
 mod policy;
 mod run;
 mod show;
+mod stamping;
 
 pub use command::main;

@@ -2,10 +2,10 @@
 
 pub(crate) mod ptp;
 
-use sidereal_engine::{ClockId, ClockStatus, FollowingStatus, SourceStatus, Status, Steer, Synchronisation};
+use sidereal_engine::{ClockStatus, FollowingStatus, SourceStatus, Status, Steer, Synchronisation};
 use sidereal_ops::{self as ops, FollowerStatus, Sources};
 use sidereal_servo::{Adjustment, TrackerState};
-use sidereal_time::Span;
+use sidereal_time::{ClockId, Span};
 use std::collections::BTreeMap;
 
 use crate::command::words::nanoseconds;
@@ -119,6 +119,9 @@ fn follower(clock: &ClockStatus) -> FollowerStatus {
             Some(Adjustment::Frequency(frequency)) => Some(frequency.as_ppb()),
             Some(Adjustment::Step(_)) | None => None,
         },
+        window_ns: clock.window.map(nanos),
+        method: None,
+        stamps: BTreeMap::new(),
         last_adjustment: clock.last_adjustment.map(|adjustment| adjustment_words(adjustment, clock.steer)),
         rival: clock.rival.as_ref().map(|who| if who.is_empty() { "nobody knows who".into() } else { who.clone() }),
     }

@@ -53,6 +53,17 @@ fn bad_sources() -> Vec<(String, Vec<&'static str>)> {
             vec!["F:7:11: \"a.example\" must be looked up", "write an IP address"],
         ),
         (server("nts = true"), vec!["F:7:7: this release has no Network Time Security", "remove `nts`"]),
+        // NTP over PTP.
+        (keyed("key = 1\nover_ptp = true\nmode = 'symmetric'"), vec!["F:8:12: PTP carries what clients ask alone"]),
+        (server("over_ptp = true\nport = 1123"), vec!["F:8:8: 1123 is no port of PTP", "by its own, 319"]),
+        (server("[ntp.server]\nover_ptp = true"), vec!["F:1:1: \"a\" is on no one interface", "interface = \"eth0\""]),
+        (
+            server(
+                "over_ptp = true\n[ntp]\nover_ptp_domain = 24\n[[ptp]]\nname = 'p'\ndomain = 24\n[[ptp.port]]\nport = 'b'\n",
+            ) + DPDK,
+            vec!["F:9:19: the PTP instance \"p\" is in domain 24", "give one of them another domain"],
+        ),
+        (server("over_ptp = true\n[ntp]\nover_ptp_domain = 256"), vec!["F:9:19: 256 is out of range"]),
         (server("max_delay = '0s'"), vec!["F:7:13: no exchange takes no time"]),
         (server("filter_length = 4"), vec!["F:7:17: there is no filter", "write `filter` too"]),
         (server("filter = 'moving_median'\nquantile = 0.2"), vec!["F:8:12: the filter is another", "\"quantile\""]),
@@ -199,6 +210,16 @@ fn bad() -> Vec<(String, Vec<&'static str>)> {
         ),
         (kernel("tap = 'sd-a'"), vec!["F:5:7: `tap` is for DPDK ports", "remove it"]),
         (kernel("device = 'eth0'"), vec!["F:5:10: `device` is for DPDK ports", "`interface`"]),
+        (
+            kernel("timestamps = 'hardware'"),
+            vec!["F:5:14: \"hardware\": the port \"a\" is on no one interface", "write `interface`"],
+        ),
+        (kernel("hardware_clock = '/dev/ptp2'"), vec!["F:5:18: \"/dev/ptp2\" stamps nothing", "write `interface`"]),
+        (
+            kernel("interface = 'eth0'\ntimestamps = 'software'\nhardware_clock = '/dev/ptp2'"),
+            vec!["F:7:18: \"/dev/ptp2\" is a clock of hardware", "remove one"],
+        ),
+        (kernel("timestamps = 'nic'"), vec!["F:5:14: unknown variant `nic`"]),
         (kernel("mtu = 1500"), vec!["F:5:7: `mtu` is for DPDK ports"]),
         (kernel("vlans = [5]"), vec!["F:5:9: `vlans` is for DPDK ports"]),
         (KERNEL.replace("['::']", "[]"), vec!["F:4:13: a kernel port without an address", "[\"0.0.0.0\", \"::\"]"]),
@@ -207,6 +228,8 @@ fn bad() -> Vec<(String, Vec<&'static str>)> {
             vec!["F:4:14: \"10.0.0.1/24\" has the length of a prefix", "write \"10.0.0.1\""],
         ),
         (KERNEL.replace("::", "224.0.1.1"), vec!["F:4:14: \"224.0.1.1\" is a group"]),
+        (dpdk("timestamps = 'auto'"), vec!["F:6:14: `timestamps` is for kernel ports", "remove it"]),
+        (dpdk("hardware_clock = '/dev/ptp2'"), vec!["F:6:18: `hardware_clock` is for kernel ports"]),
         (dpdk("interface = 'eth0'"), vec!["F:6:13: a DPDK port has no kernel interface", "remove it"]),
         (dpdk("mtu = 1000").replace("10.0.0.1/24", "fd77::1/64"), vec!["F:6:7: 1000 is too small", "at least 1280"]),
         (DPDK.replace("'10.0.0.1/24'", ""), vec!["F:5:13: a DPDK port without an address"]),

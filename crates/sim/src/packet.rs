@@ -3,8 +3,6 @@
 use core::net::{IpAddr, SocketAddr};
 use std::collections::BTreeMap;
 
-use arrayvec::ArrayVec;
-use sidereal_ntp::MAX_MESSAGE_LEN;
 use sidereal_ptp::Transport;
 use sidereal_time::Span;
 
@@ -24,7 +22,7 @@ pub(crate) enum Packet {
 pub(crate) struct Datagram {
     pub(crate) from: SocketAddr,
     pub(crate) to: SocketAddr,
-    pub(crate) payload: ArrayVec<u8, MAX_MESSAGE_LEN>,
+    pub(crate) payload: Vec<u8>,
     /// How long it stayed in transparent switches, as they told it: the receiver takes it off its stamp.
     pub(crate) correction: Span,
 }

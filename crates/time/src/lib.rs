@@ -24,4 +24,4 @@ pub use model::{ClockModel, Rate};
 pub use ntp::{NtpClock, NtpShort, NtpTimestamp};
 pub use ptp::{PtpTimestamp, PtpTimestampError};
 pub use reading::Reading;
-pub use stamp::{Arrived, Counter, Stamp, StampSource, Ticks, TxStamp, TxToken};
+pub use stamp::{Arrived, ClockId, Counter, Stamp, StampPriority, StampSource, Ticks, TxStamp, TxToken};

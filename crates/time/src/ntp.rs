@@ -69,6 +69,15 @@ impl NtpTimestamp {
         let difference = self.0.wrapping_sub(earlier.0).cast_signed();
         Span::from_units(units(difference as i128))
     }
+
+    /// The timestamp so much after this, or before it where `span` is negative; rounded to nearest. Spans beyond 68 years come
+    /// round.
+    #[must_use]
+    pub const fn after(self, span: Span) -> Self {
+        let scaled = ((span.units() << 32) + UNITS_PER_S / 2).div_euclid(UNITS_PER_S);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "timestamps go round")]
+        Self(self.0.wrapping_add(scaled as u64))
+    }
 }
 
 /// 2^-32 s since 1970, rounded to nearest (half up).

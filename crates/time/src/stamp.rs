@@ -14,8 +14,17 @@ pub enum Counter {
     /// CLOCK_REALTIME, in nanoseconds since its epoch: what the kernel's software stamps count. The only counter here that
     /// somebody steers.
     Realtime,
-    /// The clock of the NIC itself.
-    Nic,
+    /// The clock of a NIC, in its own unit: nanoseconds where a kernel shows it as `/dev/ptpN`. It may be steered.
+    Nic(ClockId),
+}
+
+/// Which clock of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClockId(pub u8);
+
+impl ClockId {
+    /// The system clock, CLOCK_REALTIME.
+    pub const SYSTEM: Self = Self(0);
 }
 
 /// How good a stamp is: who took it.
@@ -52,22 +61,55 @@ pub struct Arrived {
     pub source: StampSource,
 }
 
+/// What a TX stamp is wanted for, the least first: where a port takes one stamp at a time, the greater goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum StampPriority {
+    /// An NTP reply, of which any may be stamped.
+    #[default]
+    Sampled,
+    /// A request whose round trip is measured: Delay_Req and Pdelay_Req of PTP (IEEE 1588-2019 11.3 and 11.4).
+    DelayReq,
+    /// A Pdelay_Resp of PTP, which somebody waits for (11.4).
+    PdelayResp,
+    /// A Sync of PTP, which everybody waits for (11.2).
+    Sync,
+}
+
+impl StampPriority {
+    /// All of them, the least first.
+    pub const ALL: [Self; 4] = [Self::Sampled, Self::DelayReq, Self::PdelayResp, Self::Sync];
+}
+
 /// The right to one TX stamp. Neither `Clone` nor `Copy`: each token given to a port with a packet comes back exactly
 /// once, with [`TxStamp::Stamped`] or [`TxStamp::Lost`].
 #[derive(Debug, PartialEq, Eq, Hash)]
 #[must_use = "a token that is dropped can no longer be answered"]
-pub struct TxToken(u64);
+pub struct TxToken {
+    key: u64,
+    priority: StampPriority,
+}
 
 impl TxToken {
-    /// A token that carries `key`, by which its maker will know it again.
+    /// A token that carries `key`, by which its maker will know it again, of the least priority.
     pub const fn new(key: u64) -> Self {
-        Self(key)
+        Self { key, priority: StampPriority::Sampled }
+    }
+
+    /// The same token with another priority.
+    pub const fn with_priority(self, priority: StampPriority) -> Self {
+        Self { priority, ..self }
+    }
+
+    /// What its stamp is wanted for.
+    #[must_use]
+    pub const fn priority(&self) -> StampPriority {
+        self.priority
     }
 
     /// Gives the token back for its key.
     #[must_use]
     pub const fn redeem(self) -> u64 {
-        self.0
+        self.key
     }
 }
 

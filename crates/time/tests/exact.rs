@@ -3,8 +3,8 @@
 use num_bigint::BigInt;
 use proptest::prelude::*;
 use sidereal_time::{
-    ClockModel, Counter, Exchange, Instant, NtpClock, NtpShort, NtpTimestamp, PtpTimestamp, PtpTimestampError, Rate,
-    Span, Tai, Ticks, Utc,
+    ClockId, ClockModel, Counter, Exchange, Instant, NtpClock, NtpShort, NtpTimestamp, PtpTimestamp, PtpTimestampError,
+    Rate, Span, Tai, Ticks, Utc,
 };
 
 /// 2^-16 ns in one second.
@@ -84,7 +84,7 @@ fn mask(width: u8) -> u64 {
 fn model(rate: impl Strategy<Value = u64>) -> impl Strategy<Value = ClockModel> {
     (1..=64_u8, bits(), tai(), rate, 0..1_u64 << 60, any::<u32>()).prop_map(
         |(width, reference_ticks, reference, rate, error, drift_ppb)| ClockModel {
-            counter: Counter::Nic,
+            counter: Counter::Nic(ClockId(1)),
             width,
             reference_ticks: Ticks(reference_ticks & mask(width)),
             reference,

@@ -1,8 +1,8 @@
 //! Constants that others have published, and cases worked out by hand.
 
 use sidereal_time::{
-    ClockModel, Counter, Exchange, Instant, LeapTable, NtpClock, NtpShort, NtpTimestamp, PtpTimestamp, Rate, Span, Tai,
-    Ticks, Utc,
+    ClockId, ClockModel, Counter, Exchange, Instant, LeapTable, NtpClock, NtpShort, NtpTimestamp, PtpTimestamp, Rate,
+    Span, Tai, Ticks, Utc,
 };
 
 fn ms(milliseconds: i128) -> Instant<Utc> {
@@ -114,7 +114,7 @@ fn errors_of_ptp_timestamps_name_the_value() {
 
 fn model(width: u8, reference_ticks: u64) -> ClockModel {
     ClockModel {
-        counter: Counter::Nic,
+        counter: Counter::Nic(ClockId(1)),
         width,
         reference_ticks: Ticks(reference_ticks),
         reference: Instant::from_secs(1_000),

@@ -27,6 +27,7 @@ fuzz_target!(|input: &[u8]| {
         version: Version::new(1 + (version & 3)).unwrap_or(Version::V4),
         key: key.cloned(),
         interleaved: choice & 4 != 0,
+        over_ptp: None,
         min_poll: poll(polls),
         max_poll: poll(polls >> 4),
         iburst: choice & 8 != 0,

@@ -109,7 +109,7 @@ impl<'a> World<'a> {
             }
             5 => {
                 let (source, from) = (SourceId(input.u8()?.into()), address(input.u8()?));
-                Event::Datagram { source, from, payload: input.slice()?, arrival }
+                Event::Datagram { source, from, payload: input.slice()?, arrival, reception: Span::ZERO }
             }
             6 => {
                 let left = Some(Arrived { ticks: Ticks(input.u64()?), ..arrival });
@@ -295,7 +295,7 @@ fuzz_target!(|bytes: &[u8]| {
         }
         if let Some((source, from, payload)) = world.answer() {
             let arrival = Arrived { ticks: world.now, source: StampSource::Kernel };
-            engine.handle(Event::Datagram { source, from, payload: &payload, arrival }, world.now);
+            engine.handle(Event::Datagram { source, from, payload: &payload, arrival, reception: Span::ZERO }, world.now);
         }
     }
 });

@@ -16,7 +16,7 @@ const CHECKSUMS: [RxChecksums; 3] = [RxChecksums::Unknown, RxChecksums::Good, Rx
 fuzz_target!(|input: &[u8]| {
     let Some((choice, frame)) = input.split_first() else { return };
     let addresses = vec![[10, 77, 0, 1].into(), [0xfd77, 0, 0, 0, 0, 0, 0, 1].into()];
-    let service = Service { addresses, ntp_port: 123, vlans: vec![5], smear: None };
+    let service = Service { addresses, ntp_port: 123, vlans: vec![5], smear: None, over_ptp: None };
     let limits = ServerLimits { interleaved_clients: 8, rate_limit_prefixes: 8, secret: [1, 2] };
     let mut judge = Judge::new(service, Server::new(&limits));
     let keys = KeyTable::parse(KEYS).unwrap_or_default();

@@ -5,6 +5,7 @@ mod clients;
 mod commands;
 mod exception_path;
 mod load;
+mod ntp_over_ptp;
 mod policy;
 mod ptp;
 mod request;

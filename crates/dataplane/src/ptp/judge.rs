@@ -334,7 +334,7 @@ impl PtpService {
 
 /// Whether a frame may be PTP: a quick look, which most of what a port of NTP receives does not pass.
 #[inline]
-fn may_be_ptp(frame: &[u8]) -> bool {
+pub(crate) fn may_be_ptp(frame: &[u8]) -> bool {
     const PLAIN_IPV4: u8 = 0x45;
     const UDP: u8 = 17;
     const IS_PTP_PORT: fn([u8; 2]) -> bool = |port| matches!(u16::from_be_bytes(port), 319 | 320);

@@ -4,13 +4,13 @@
 
 use sidereal_cpu::LocalCounter;
 use sidereal_dataplane::{
-    EnginePtp, FrameReceiver, FrameSender, Framing, Judge, Parts, PtpService, ResidenceReader, Service, Worker,
-    WorkerCounters, WorkerLink, ptp_link, residence,
+    EnginePtp, FrameReceiver, FrameSender, Framing, Judge, LinkSpeed, OverPtp, Parts, PtpService, ResidenceReader,
+    Service, TxOptions, TxStrategy, Worker, WorkerCounters, WorkerLink, ptp_link, residence,
 };
 use sidereal_engine::{SNAPSHOT_WORDS, SmearKind, SmearedClocks, Snapshot};
 use sidereal_nic_sim::{SimControl, SimOptions, SimPort, SimRx, SimTx, link};
 use sidereal_ntp::{KeyTable, Policy, Server, ServerLimits, Stratum, SystemVariables};
-use sidereal_ptp::{ClockIdentity, PortIdentity, PortKey, Responders, Transport};
+use sidereal_ptp::{ClockIdentity, NTP_DOMAIN, NtpCarrier, PortIdentity, PortKey, Responders, Transport};
 use sidereal_publish::{SeqlockWriter, TableWriter, seqlock, table};
 use sidereal_time::{ClockModel, Counter, Instant, NtpClock, NtpShort, Rate, Span, Ticks};
 use sidereal_wire::build::UdpFrame;
@@ -47,20 +47,25 @@ pub(crate) struct Rig {
 impl Rig {
     /// A worker that serves as stratum 1 on a NIC of this kind.
     pub(crate) fn new(options: &SimOptions) -> Self {
-        Self::with(options, None, Vec::new())
+        Self::with(options, judge(None, None), Vec::new())
     }
 
     /// The same, on a port that smears leap seconds so.
     pub(crate) fn smearing(options: &SimOptions, smear: Option<SmearKind>) -> Self {
-        Self::with(options, smear, Vec::new())
+        Self::with(options, judge(smear, None), Vec::new())
     }
 
     /// The same, on a port that carries PTP.
     pub(crate) fn carrying(options: &SimOptions, ptp: Vec<PtpService>) -> Self {
-        Self::with(options, None, ptp)
+        Self::with(options, judge(None, None), ptp)
     }
 
-    fn with(options: &SimOptions, smear: Option<SmearKind>, ptp: Vec<PtpService>) -> Self {
+    /// The same, where NTP over PTP is dealt with so; see [`over_ptp`].
+    pub(crate) fn over_ptp(options: &SimOptions, over_ptp: OverPtp, ptp: Vec<PtpService>) -> Self {
+        Self::with(options, judge(None, Some(over_ptp)), ptp)
+    }
+
+    fn with(options: &SimOptions, judge: Judge, ptp: Vec<PtpService>) -> Self {
         let (client, port, control) = link(options);
         let (snapshot, snapshot_reader) = seqlock(snapshot_at(LocalCounter::MonotonicRaw.now()));
         let (policy, policy_reader) = table(policy());
@@ -74,9 +79,10 @@ impl Rig {
             rx: port.rx,
             tx: port.tx,
             counter: LocalCounter::MonotonicRaw,
+            transmit: TxOptions { strategy: TxStrategy::of(&options.capabilities(), None), link: LinkSpeed::default() },
             snapshot: snapshot_reader,
             policy: policy_reader,
-            judge: judge(smear),
+            judge,
             counters: Arc::clone(&counters),
             residence,
             link: Some(link),
@@ -114,10 +120,16 @@ impl Rig {
 }
 
 /// A judge that serves port 123 of the two addresses, untagged and on VLAN 5.
-fn judge(smear: Option<SmearKind>) -> Judge {
+pub(crate) fn judge(smear: Option<SmearKind>, over_ptp: Option<OverPtp>) -> Judge {
     let addresses = vec![SERVER.parse().unwrap(), SERVER6.parse().unwrap()];
     let limits = ServerLimits { interleaved_clients: 4096, rate_limit_prefixes: 1024, secret: [7, 11] };
-    Judge::new(Service { addresses, ntp_port: 123, vlans: vec![5], smear }, Server::new(&limits))
+    Judge::new(Service { addresses, ntp_port: 123, vlans: vec![5], smear, over_ptp }, Server::new(&limits))
+}
+
+/// How the server deals with NTP over PTP, on a link of a gigabit a second.
+pub(crate) fn over_ptp(serves: bool) -> OverPtp {
+    let source = PortIdentity { clock: SERVER_CLOCK, number: 1 };
+    OverPtp { carrier: NtpCarrier { domain: NTP_DOMAIN, source }, serves, link: LinkSpeed::of(1000) }
 }
 
 /// The PTP Port `key` of the server in `domain`, over `transport`.

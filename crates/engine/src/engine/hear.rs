@@ -4,11 +4,11 @@ use core::net::SocketAddr;
 
 use sidereal_ntp::{LeapIndicator, PollAdvice};
 use sidereal_servo::Discipline;
-use sidereal_time::{Arrived, Span, Ticks};
+use sidereal_time::{Arrived, ClockId, Span, Ticks};
 
 use super::Engine;
 use crate::clocks::Target;
-use crate::config::{ClockId, Reference};
+use crate::config::Reference;
 use crate::event::{ClockReading, PacketId};
 use crate::follow::best_told;
 use crate::leap;
@@ -53,7 +53,14 @@ impl Engine {
         }
     }
 
-    pub(super) fn datagram(&mut self, id: SourceId, from: SocketAddr, payload: &[u8], arrival: Arrived, now: Ticks) {
+    pub(super) fn datagram(
+        &mut self,
+        id: SourceId,
+        from: SocketAddr,
+        payload: &[u8],
+        arrival: (Arrived, Span),
+        now: Ticks,
+    ) {
         if let Some(source) = self.sources.get_mut(id) {
             source.receive(from, payload, arrival, now, &mut self.here, &mut self.reports);
             self.hear(id, now);

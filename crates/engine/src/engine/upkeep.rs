@@ -1,9 +1,9 @@
 //! What time brings, and other configurations and tables.
 
-use sidereal_time::{LeapTable, Span, Ticks};
+use sidereal_time::{ClockId, LeapTable, Span, Ticks};
 
 use super::Engine;
-use crate::config::{ClockId, EngineConfig, MAX_CLOCKS, Reference};
+use crate::config::{EngineConfig, MAX_CLOCKS, Reference};
 use crate::follow::REPUBLISH_AFTER;
 use crate::report::Report;
 

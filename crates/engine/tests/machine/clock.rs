@@ -1,10 +1,10 @@
 //! The engine and its reference: found, followed, lost, jumping, reconfigured.
 
 use crate::host::{self, CONFIG, Host, LOCAL};
-use sidereal_engine::{Action, ClockId, Engine, Event, Report, Severity, Synchronisation, SystemReference};
+use sidereal_engine::{Action, Engine, Event, Report, Severity, Synchronisation, SystemReference};
 use sidereal_ntp::{LeapIndicator, Stratum};
 use sidereal_servo::Discipline;
-use sidereal_time::{Instant, LeapTable, NtpShort, NtpTimestamp, Reading, Span, Ticks};
+use sidereal_time::{ClockId, Instant, LeapTable, NtpShort, NtpTimestamp, Reading, Span, Ticks};
 
 const MICROSECOND: Span = Span::from_nanos(1_000);
 

@@ -1,12 +1,14 @@
 //! A host for the engine: a counter of nanoseconds, and a kernel with a system clock.
 
 use sidereal_engine::{
-    Action, ClockId, ClockReading, Engine, EngineConfig, Event, Reference, Report, SelectionOptions, SmearOptions,
-    Snapshot, SystemReference,
+    Action, ClockReading, Engine, EngineConfig, Event, Reference, Report, SelectionOptions, SmearOptions, Snapshot,
+    SystemReference,
 };
 use sidereal_ntp::{ReferenceId, Stratum};
 use sidereal_servo::{Discipline, ServoOptions};
-use sidereal_time::{Counter, Instant, LeapTable, LocalClock, NtpTimestamp, Rate, Reading, Span, Tai, Ticks, Utc};
+use sidereal_time::{
+    ClockId, Counter, Instant, LeapTable, LocalClock, NtpTimestamp, Rate, Reading, Span, Tai, Ticks, Utc,
+};
 
 pub(crate) const LOCAL: LocalClock =
     LocalClock { counter: Counter::MonotonicRaw, width: 64, rate: Rate::NANOSECOND, precision: -24 };

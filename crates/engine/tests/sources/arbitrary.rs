@@ -5,12 +5,12 @@ use core::net::{IpAddr, SocketAddr};
 use crate::world::{LOCAL, World, address, config, micros, millis, named, ntp, secs, system_clock};
 use proptest::prelude::*;
 use sidereal_engine::{
-    Action, BroadcastOptions, ClockId, ClockReading, Engine, EngineConfig, Event, Outgoing, PacketId, Reference,
-    ReferenceKind, SourceId, SourceKind, SourceOptions, Steer, SystemReference,
+    Action, BroadcastOptions, ClockReading, Engine, EngineConfig, Event, Outgoing, PacketId, Reference, ReferenceKind,
+    SourceId, SourceKind, SourceOptions, Steer, SystemReference,
 };
 use sidereal_ntp::{BroadcasterOptions, LeapIndicator, Poll, ReferenceId, Role, Stratum};
 use sidereal_servo::Discipline;
-use sidereal_time::{Arrived, Instant, LeapTable, LocalClock, Rate, Reading, Span, StampSource, Ticks};
+use sidereal_time::{Arrived, ClockId, Instant, LeapTable, LocalClock, Rate, Reading, Span, StampSource, Ticks};
 
 /// More than any call of the engine may want done.
 const MANY: usize = 600;
@@ -155,14 +155,14 @@ proptest! {
             match happening {
                 Happening::Plain(event) => engine.handle(event, now),
                 Happening::Datagram { source, from, payload } => {
-                    engine.handle(Event::Datagram { source: SourceId(source), from: address(from), payload: &payload, arrival }, now);
+                    engine.handle(Event::Datagram { source: SourceId(source), from: address(from), payload: &payload, arrival, reception: Span::ZERO }, now);
                 }
                 Happening::Answer { off, change } => {
                     if let Some((outgoing, source)) = last.take().and_then(|outgoing| outgoing.source.map(|source| (outgoing, source))) {
                         let left = Some(Arrived { ticks: Ticks(now.0.wrapping_sub(wait.min(1_000_000))), ..arrival });
                         engine.handle(Event::Transmitted { packet: outgoing.packet, left }, now);
                         let payload = answer(&outgoing, off, change);
-                        engine.handle(Event::Datagram { source, from: outgoing.to, payload: &payload, arrival }, now);
+                        engine.handle(Event::Datagram { source, from: outgoing.to, payload: &payload, arrival, reception: Span::ZERO }, now);
                     }
                 }
             }

@@ -1,8 +1,9 @@
 //! The system clock, steered or not.
 
 use crate::world::{World, config, micros, millis, ntp, secs, system_clock};
-use sidereal_engine::{ClockId, EngineConfig, Event, Report, Steer};
+use sidereal_engine::{EngineConfig, Event, Report, Steer};
 use sidereal_servo::Adjustment;
+use sidereal_time::ClockId;
 
 fn steered(steer: Steer) -> EngineConfig {
     EngineConfig { clocks: vec![system_clock(steer)], ..config(vec![ntp(1, 0)]) }

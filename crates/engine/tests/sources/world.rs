@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::lan::{Happening, Lan};
 use sidereal_engine::{
-    Action, Address, ClockId, ClockOptions, ClockReading, ClockScale, Endpoint, Engine, EngineConfig, Event, Flags,
-    Outgoing, Reference, Report, Saved, SelectionOptions, SmearOptions, Snapshot, SourceId, SourceKind, SourceOptions,
+    Action, Address, ClockOptions, ClockReading, ClockScale, Endpoint, Engine, EngineConfig, Event, Flags, Outgoing,
+    Reference, Report, Saved, SelectionOptions, SmearOptions, Snapshot, SourceId, SourceKind, SourceOptions,
     SourceState, SourceStatus, Status, Steer,
 };
 use sidereal_ntp::{
@@ -16,8 +16,8 @@ use sidereal_ntp::{
 };
 use sidereal_servo::{Adjustment, Discipline, FilterOptions, ServoOptions, SteeringOptions};
 use sidereal_time::{
-    Arrived, Counter, Instant, LeapTable, LocalClock, NtpShort, NtpTimestamp, Rate, Reading, Span, StampSource, Tai,
-    Ticks, Utc,
+    Arrived, ClockId, Counter, Instant, LeapTable, LocalClock, NtpShort, NtpTimestamp, Rate, Reading, Span,
+    StampSource, Tai, Ticks, Utc,
 };
 
 pub(crate) const LOCAL: LocalClock =
@@ -420,7 +420,7 @@ impl World {
             }
             Pending::Reply { from, source, payload } => {
                 let arrival = Arrived { ticks: self.ticks(), source: StampSource::Kernel };
-                self.handle(Event::Datagram { source, from, payload: &payload, arrival });
+                self.handle(Event::Datagram { source, from, payload: &payload, arrival, reception: Span::ZERO });
             }
             Pending::Lan(happening) => self.happen_on_lan(happening),
         }

@@ -2,8 +2,10 @@
 
 use super::{Beside, Channel, PtpError, PtpSocket, ip_address, scoped};
 use crate::calls;
+use crate::device::bond_index;
 use crate::name::{LinkName, Name};
 use crate::stamped::StampedSocket;
+use crate::timestamping::{Stampers, Timestamping};
 use core::ffi::c_int;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use sidereal_ptp::{Destination, MessageClass, Transport};
@@ -13,7 +15,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The `EtherType` of PTP (IEEE 1588-2019 Annex E).
 pub(super) const ETHERTYPE: u16 = 0x88f7;
-/// Packets of one socket that may wait for their stamps: what several instances send in 20 ms at the highest rate. Those
+/// Packets of one socket that may wait for their stamps: what several instances send in 200 ms. Those
 /// beyond are sent without.
 const WAITING_MAX: usize = 64;
 /// What the kernel keeps for a socket that is not read for a while, in bytes: the requests of thousands of clients that ask
@@ -28,24 +30,30 @@ struct Interface<'a> {
     name: &'a str,
     bytes: CString,
     index: u32,
+    stampers: Stampers,
 }
 
-pub(super) fn open(name: &str, transport: Transport, beside: Beside) -> Result<PtpSocket, PtpError> {
-    let interface = Interface::find(name)?;
+pub(super) fn open(
+    name: &str,
+    transport: Transport,
+    beside: Beside,
+    timestamping: Timestamping,
+) -> Result<PtpSocket, PtpError> {
+    let interface = Interface::find(name, Stampers::one(timestamping))?;
     let channels = match transport {
         Transport::Ethernet => vec![interface.link_channel()?],
         Transport::UdpIpv4 => interface.udp_channels(Ipv4Addr::UNSPECIFIED.into(), transport, beside)?,
         Transport::UdpIpv6 => interface.udp_channels(Ipv6Addr::UNSPECIFIED.into(), transport, beside)?,
     };
-    Ok(PtpSocket { transport, interface: interface.index, name: interface.bytes, channels })
+    Ok(PtpSocket { transport, interface: interface.index, bond: bond_index(name), name: interface.bytes, channels })
 }
 
 impl<'a> Interface<'a> {
-    fn find(name: &'a str) -> Result<Self, PtpError> {
+    fn find(name: &'a str, stampers: Stampers) -> Result<Self, PtpError> {
         let no_such = || PtpError::NoSuchInterface(name.to_owned());
         let bytes = CString::new(name).map_err(|_| no_such())?;
         let index = calls::interface_index(&bytes).map_err(|_| no_such())?;
-        Ok(Self { name, bytes, index })
+        Ok(Self { name, bytes, index, stampers })
     }
 
     fn failed(&self, call: &'static str) -> impl FnOnce(io::Error) -> PtpError {
@@ -62,6 +70,8 @@ impl<'a> Interface<'a> {
         super::hardware_address(self.name)?;
         // Of protocol 0 it receives nothing yet.
         let socket = calls::socket(libc::AF_PACKET, libc::SOCK_DGRAM, 0).map_err(self.failed("socket"))?;
+        // By this the kernel finds the virtual clocks of the NIC; what is received follows from the address alone.
+        self.bind(socket.as_fd())?;
         for group in GROUPS.into_iter().filter_map(Destination::mac_group) {
             // struct packet_mreq: interface, type, length of address, address.
             let mut request = [0; 16];
@@ -73,7 +83,7 @@ impl<'a> Interface<'a> {
                 .map_err(self.failed("PACKET_ADD_MEMBERSHIP"))?;
         }
         calls::bind(socket.as_fd(), LinkName::of(self.index, ETHERTYPE).bytes()).map_err(self.failed("bind"))?;
-        Ok(channel(None, socket))
+        self.channel(None, socket)
     }
 
     /// UDP sockets for each class of messages, on all addresses of the interface; beside others, one on each group.
@@ -94,7 +104,7 @@ impl<'a> Interface<'a> {
                 for group in groups.iter().filter(|group| address == any || address == **group) {
                     self.join(socket.as_fd(), *group)?;
                 }
-                channels.push(channel(Some(class), socket));
+                channels.push(self.channel(Some(class), socket)?);
             }
         }
         Ok(channels)
@@ -106,20 +116,21 @@ impl<'a> Interface<'a> {
         let socket = calls::socket(domain(address), libc::SOCK_DGRAM, 0).map_err(self.failed("socket"))?;
         let fd = socket.as_fd();
         let set = |level, option, value, name| calls::set_int(fd, level, option, value).map_err(self.failed(name));
-        calls::set_option(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, self.bytes.as_bytes_with_nul())
-            .map_err(self.failed("SO_BINDTODEVICE"))?;
+        self.bind(fd)?;
         match address {
             IpAddr::V4(_) => {
                 set(libc::IPPROTO_IP, libc::IP_MULTICAST_LOOP, 0, "IP_MULTICAST_LOOP")?;
                 set(libc::IPPROTO_IP, libc::IP_MULTICAST_TTL, 1, "IP_MULTICAST_TTL")?;
                 // Groups that other programs have joined are theirs.
                 set(libc::IPPROTO_IP, libc::IP_MULTICAST_ALL, 0, "IP_MULTICAST_ALL")?;
+                set(libc::IPPROTO_IP, libc::IP_PKTINFO, 1, "IP_PKTINFO")?;
             }
             IpAddr::V6(_) => {
                 set(libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1, "IPV6_V6ONLY")?;
                 set(libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_LOOP, 0, "IPV6_MULTICAST_LOOP")?;
                 set(libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_HOPS, 1, "IPV6_MULTICAST_HOPS")?;
                 set(libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_ALL, 0, "IPV6_MULTICAST_ALL")?;
+                set(libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO")?;
             }
         }
         set_multicast_interface(fd, address, self.index).map_err(self.failed("IP_MULTICAST_IF"))?;
@@ -133,6 +144,23 @@ impl<'a> Interface<'a> {
             }
         })?;
         Ok(socket)
+    }
+
+    fn bind(&self, socket: BorrowedFd<'_>) -> Result<(), PtpError> {
+        calls::set_option(socket, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, self.bytes.as_bytes_with_nul())
+            .map_err(self.failed("SO_BINDTODEVICE"))
+    }
+
+    fn channel(&self, class: Option<MessageClass>, socket: OwnedFd) -> Result<Channel, PtpError> {
+        // A smaller buffer than wished is no reason not to speak.
+        let _ = calls::set_int(socket.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
+            .or_else(|_| calls::set_int(socket.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, RECEIVE_BUFFER_BYTES));
+        let socket = StampedSocket::new(socket, WAITING_MAX).stamped_by(self.stampers);
+        let socket = socket.map_err(|error| match (error.raw_os_error(), self.stampers.virtual_clock()) {
+            (Some(libc::EINVAL), Some(index)) => PtpError::VirtualClock { interface: self.name.to_owned(), index },
+            _ => self.failed("SO_TIMESTAMPING")(error),
+        })?;
+        Ok(Channel { class, socket })
     }
 
     fn join(&self, socket: BorrowedFd<'_>, group: IpAddr) -> Result<(), PtpError> {
@@ -156,13 +184,6 @@ impl<'a> Interface<'a> {
 
 /// From linux/if_packet.h: a group of the link.
 const PACKET_MR_MULTICAST: u16 = 0;
-
-fn channel(class: Option<MessageClass>, socket: OwnedFd) -> Channel {
-    // A smaller buffer than wished is no reason not to speak.
-    let _ = calls::set_int(socket.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
-        .or_else(|_| calls::set_int(socket.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, RECEIVE_BUFFER_BYTES));
-    Channel { class, socket: StampedSocket::new(socket, WAITING_MAX) }
-}
 
 fn set_multicast_interface(socket: BorrowedFd<'_>, family: IpAddr, interface: u32) -> io::Result<()> {
     match family {

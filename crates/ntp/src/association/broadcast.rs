@@ -89,6 +89,8 @@ impl Flight {
             dispersion: dispersion(self.server.precision, local, Span::ZERO)
                 + (longest - shortest)
                 + if self.interleaved { Span::ZERO } else { MAX_SENDING },
+            unvouched: Span::ZERO,
+            corrected: Some(false),
             stamps: self.arrived.source,
         }
     }
@@ -105,13 +107,7 @@ impl Heard {
 impl BroadcastClient {
     /// Begins at `now`, with nothing heard.
     pub(super) const fn new(options: &AssociationOptions, now: Ticks) -> Self {
-        Self {
-            client: Client::new(options.version, options.interleaved),
-            delay: None,
-            ask_after: now,
-            volley: None,
-            last: None,
-        }
+        Self { client: Client::new(options), delay: None, ask_after: now, volley: None, last: None }
     }
 
     /// When something is to be done.

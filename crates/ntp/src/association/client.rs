@@ -5,11 +5,13 @@
 //! are there, in whichever order they came.
 
 use super::measure::{Departure, RoundTrip, check_order};
+use super::options::AssociationOptions;
 use super::outcome::{IgnoreReason, Received, Valid};
 use super::shown::Shown;
 use crate::client::{ReplyError, Request};
 use crate::mac::Key;
 use crate::message::{Header, SystemVariables, Version};
+use crate::over_ptp::{Carriage, NetworkCorrections};
 use core::mem::take;
 use sidereal_time::{Arrived, LocalClock, NtpTimestamp, Span, Ticks};
 
@@ -24,6 +26,8 @@ pub(super) const MAX_STAMP_WAIT: Span = Span::from_nanos(250_000_000);
 pub(super) struct Client {
     version: Version,
     interleaved: bool,
+    /// Whether the network corrections of requests are asked for.
+    over_ptp: bool,
     last: Option<Volley>,
     /// The volley before it that was answered.
     answered: Option<Volley>,
@@ -52,6 +56,7 @@ struct Answer {
     receive: NtpTimestamp,
     arrived: Arrived,
     server: SystemVariables,
+    network: Option<NetworkCorrections>,
 }
 
 /// T3 of an answer that has not been measured.
@@ -66,8 +71,18 @@ struct Transmit {
 }
 
 impl Client {
-    pub(super) const fn new(version: Version, interleaved: bool) -> Self {
-        Self { version, interleaved, last: None, answered: None, before: None, misses: 0, given_up: false }
+    pub(super) const fn new(options: &AssociationOptions) -> Self {
+        let AssociationOptions { version, interleaved, over_ptp, .. } = *options;
+        Self {
+            version,
+            interleaved,
+            over_ptp: over_ptp.is_some(),
+            last: None,
+            answered: None,
+            before: None,
+            misses: 0,
+            given_up: false,
+        }
     }
 
     /// Writes the next request, at `now`, and returns its length, or `None` where the buffer is too short.
@@ -100,7 +115,7 @@ impl Client {
             None => Request::basic(transmit),
             Some(answer) => Request::interleaved(answer.receive, NtpTimestamp::from_bits(random()), transmit),
         };
-        let request = Request { version: self.version, poll, ..request };
+        let request = Request { version: self.version, poll, network_correction: self.over_ptp, ..request };
         let len = request.write(key, buffer)?;
         let departure = Departure::Awaited;
         self.last = Some(Volley { sequence, asked: now, request, departure, answer: None, unmeasured: None });
@@ -128,6 +143,7 @@ impl Client {
         message: &[u8],
         key: Option<&Key>,
         arrived: Arrived,
+        carriage: Option<Carriage>,
         now: Ticks,
         clock: &LocalClock,
     ) -> Result<Valid, Received> {
@@ -143,7 +159,12 @@ impl Client {
             reply => reply?,
         };
         let (server, interleaved) = (reply.system, reply.interleaved);
-        let answer = Answer { receive: reply.receive, arrived, server };
+        let network = reply.network_correction.zip(carriage).map(|(request, carriage)| NetworkCorrections {
+            request,
+            response: carriage.network_correction(),
+            reception: carriage.reception,
+        });
+        let answer = Answer { receive: reply.receive, arrived, server, network };
         let unmeasured =
             Transmit { at: reply.transmit, interleaved, server, deadline: clock.later(now, MAX_STAMP_WAIT) };
         let trip = if interleaved {
@@ -213,6 +234,7 @@ impl Volley {
             t4: answer.arrived,
             server: transmit.server,
             interleaved: transmit.interleaved,
+            network: answer.network,
         }))
     }
 

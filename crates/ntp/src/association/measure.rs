@@ -2,6 +2,7 @@
 
 use super::outcome::IgnoreReason;
 use crate::message::SystemVariables;
+use crate::over_ptp::{Corrected, NetworkCorrections};
 use core::cmp::min;
 use sidereal_time::{Arrived, Instant, LocalClock, NtpTimestamp, Reading, Span, StampSource, Ticks, Utc};
 
@@ -25,6 +26,8 @@ pub(super) struct RoundTrip {
     pub(super) server: SystemVariables,
     /// Whether T3 is the true one of interleaved mode.
     pub(super) interleaved: bool,
+    /// What transparent clocks say of both ways, where PTP carried the messages.
+    pub(super) network: Option<NetworkCorrections>,
 }
 
 /// When a message went out.
@@ -59,13 +62,17 @@ impl Departure {
 pub(super) struct Quality {
     pub(super) reading: Reading<Utc>,
     pub(super) dispersion: Span,
+    /// How much further it may be off where what transparent clocks say is not true: nobody vouches for them.
+    pub(super) unvouched: Span,
+    /// Whether it is corrected by what transparent clocks say; `None` where that was not believed.
+    pub(super) corrected: Option<bool>,
     pub(super) stamps: StampSource,
 }
 
 impl Quality {
     /// How far the reading may be off, either way.
     pub(super) fn error(&self) -> Span {
-        self.reading.error() + self.dispersion
+        self.reading.error() + self.dispersion + self.unvouched
     }
 }
 
@@ -88,10 +95,23 @@ impl RoundTrip {
         // A tick may be long: what rounding to one has shifted in our time, is shifted in theirs.
         let rounded = local.passed(self.t1.ticks, middle) - here.half();
         let at = self.t2.near(pivot) + there.half() + rounded;
-        Ok(Quality {
+        let stamps = min(self.t1.source, self.t4.source);
+        let as_it_is = |corrected| Quality {
             reading: Reading::new(middle, at, delay),
             dispersion,
-            stamps: min(self.t1.source, self.t4.source),
+            unvouched: Span::ZERO,
+            corrected,
+            stamps,
+        };
+        Ok(match self.network.map_or(Corrected::Nothing, |network| network.apply(delay)) {
+            Corrected::Nothing => as_it_is(Some(false)),
+            Corrected::Refused => as_it_is(None),
+            Corrected::By { offset, delay: corrected } => Quality {
+                reading: Reading::new(middle, at + offset, corrected),
+                // The truth is within the whole delay of what was measured, wherever that is moved to.
+                unvouched: (delay - corrected).half() + offset.abs(),
+                ..as_it_is(Some(true))
+            },
         })
     }
 }

@@ -85,6 +85,9 @@ pub struct AssociationOptions {
     pub key: Option<Key>,
     /// Whether to ask for interleaved mode (RFC 9769). Who does not offer it is measured in basic mode.
     pub interleaved: bool,
+    /// The PTP domain by whose messages its own are carried (RFC 10030), where they are; then the corrections of transparent
+    /// clocks are asked for. For clients.
+    pub over_ptp: Option<u8>,
     /// The shortest poll, from which it begins; not longer than `max_poll`, else that one.
     pub min_poll: Poll,
     /// The longest poll.
@@ -107,6 +110,7 @@ impl Default for AssociationOptions {
             version: Version::V4,
             key: None,
             interleaved: false,
+            over_ptp: None,
             min_poll: Poll::MINUTE,
             max_poll: Poll::USUAL_MAX,
             iburst: true,

@@ -176,6 +176,10 @@ pub struct AssociationCounts {
     pub measured: u64,
     /// Those of interleaved mode.
     pub measured_interleaved: u64,
+    /// Those that were corrected by what transparent clocks say (RFC 10030 §3).
+    pub measured_corrected: u64,
+    /// Those that were not, because that cannot be true.
+    pub corrections_refused: u64,
     /// Kiss codes that were heeded.
     pub kisses: u64,
     ignored: [u64; IgnoreReason::ALL.len()],
@@ -188,6 +192,8 @@ impl AssociationCounts {
         accepted: 0,
         measured: 0,
         measured_interleaved: 0,
+        measured_corrected: 0,
+        corrections_refused: 0,
         kisses: 0,
         ignored: [0; IgnoreReason::ALL.len()],
     };
@@ -206,6 +212,8 @@ impl AssociationCounts {
             ("accepted", self.accepted),
             ("measured", self.measured),
             ("measured_interleaved", self.measured_interleaved),
+            ("measured_corrected", self.measured_corrected),
+            ("corrections_refused", self.corrections_refused),
             ("kisses", self.kisses),
         ]
         .into_iter()

@@ -184,7 +184,7 @@ impl Symmetric {
                     heard.answers = Some(t1);
                 }
                 let Waiting { t2, t3, t4, server, interleaved, .. } = waiting;
-                Ok(Some(RoundTrip { t1, t2, t3, t4, server, interleaved }))
+                Ok(Some(RoundTrip { t1, t2, t3, t4, server, interleaved, network: None }))
             }
         }
     }
@@ -285,10 +285,18 @@ impl Symmetric {
         let after = Shown { from, until: telling.arrived.ticks, at: telling.times.receive, server: telling.server };
         let server = before.with(&after, clock)?;
         let interleaved = true;
-        let question = heard.answers.map(|t1| RoundTrip { t1, t2: heard.times.receive, t3, t4, server, interleaved });
+        let question = heard.answers.map(|t1| RoundTrip {
+            t1,
+            t2: heard.times.receive,
+            t3,
+            t4,
+            server,
+            interleaved,
+            network: None,
+        });
         match (question, last.departure) {
             (Some(question), Departure::At(t1)) if unambiguous => {
-                let recent = RoundTrip { t1, t2: telling.times.receive, t3, t4, server, interleaved };
+                let recent = RoundTrip { t1, t2: telling.times.receive, t3, t4, server, interleaved, network: None };
                 Ok(Some(if length(&recent) < length(&question) { recent } else { question }))
             }
             (Some(question), _) => Ok(Some(question)),
@@ -305,7 +313,7 @@ impl Symmetric {
     fn complete(&mut self, trip: Waiting, departure: Departure) -> Result<Option<RoundTrip>, IgnoreReason> {
         let Waiting { t2, t3, t4, server, interleaved, .. } = trip;
         match departure {
-            Departure::At(t1) => Ok(Some(RoundTrip { t1, t2, t3, t4, server, interleaved })),
+            Departure::At(t1) => Ok(Some(RoundTrip { t1, t2, t3, t4, server, interleaved, network: None })),
             Departure::Lost => Err(IgnoreReason::TransmitStampLost),
             Departure::Awaited => {
                 self.given_up |= self.waiting.replace(trip).is_some();

@@ -61,6 +61,7 @@ fn options() -> impl Strategy<Value = AssociationOptions> {
                 version: Version::new(version).unwrap(),
                 key: (number > 0).then(|| key(number)),
                 interleaved,
+                over_ptp: None,
                 min_poll,
                 max_poll,
                 iburst,

@@ -2,7 +2,7 @@
 //! measures can be compared with the truth.
 
 use sidereal_ntp::{
-    Answer, Arrival, Association, AssociationOptions, Broadcaster, Context, Header, Key, KeyId, KeyTable,
+    Answer, Arrival, Association, AssociationOptions, Broadcaster, Carriage, Context, Header, Key, KeyId, KeyTable,
     LeapIndicator, MAX_MESSAGE_LEN, Measured, Mode, Moment, Policy, Received, ReferenceId, ReplyHeader, Server,
     ServerLimits, Stratum, SystemVariables,
 };
@@ -147,7 +147,7 @@ pub(crate) fn context<'a>(
 pub(crate) type Link = Box<dyn FnMut(usize, u64) -> Vec<u64>>;
 
 enum Event {
-    Deliver { to: usize, message: Vec<u8> },
+    Deliver { to: usize, message: Vec<u8>, carriage: Option<Carriage> },
     Stamp { host: usize, sequence: u32, left: Option<u64> },
     BroadcastStamp { host: usize, sequence: u32, left: Option<u64> },
 }
@@ -160,6 +160,8 @@ pub(crate) struct World {
     pub(crate) random: Random,
     /// Whether symmetric active peers are answered by the server.
     pub(crate) serves_peers: bool,
+    /// What PTP says of a message that it carried, and that was so long on the way; `None` where it carries nothing.
+    pub(crate) carriage: Option<fn(u64) -> Carriage>,
     events: BTreeMap<(u64, u64), Event>,
     serial: u64,
 }
@@ -168,7 +170,16 @@ impl World {
     /// The two hosts, `way` nanoseconds apart.
     pub(crate) fn new(a: Host, b: Host, way: u64) -> Self {
         let link: Link = Box::new(move |_, at| vec![at + way]);
-        Self { hosts: [a, b], link, now: 0, random: Random(7), serves_peers: false, events: BTreeMap::new(), serial: 0 }
+        Self {
+            hosts: [a, b],
+            link,
+            now: 0,
+            random: Random(7),
+            serves_peers: false,
+            carriage: None,
+            events: BTreeMap::new(),
+            serial: 0,
+        }
     }
 
     /// Lets everything happen until `end`.
@@ -213,7 +224,8 @@ impl World {
     fn send(&mut self, from: usize, left: u64, message: &[u8]) {
         self.hosts[from].sent.push((left, message.to_vec()));
         for arrival in (self.link)(from, left) {
-            self.at(arrival, Event::Deliver { to: 1 - from, message: message.to_vec() });
+            let carriage = self.carriage.map(|carriage| carriage(arrival - left));
+            self.at(arrival, Event::Deliver { to: 1 - from, message: message.to_vec(), carriage });
         }
     }
 
@@ -247,16 +259,16 @@ impl World {
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Deliver { to, message } => {
+            Event::Deliver { to, message, carriage } => {
                 let request = match Header::of(&message).map(Header::mode) {
                     Some(Mode::Client) => true,
                     Some(Mode::SymmetricActive) => self.serves_peers,
                     _ => false,
                 };
                 if request && self.hosts[to].server.is_some() {
-                    self.serve(to, message);
+                    self.serve(to, message, carriage);
                 } else {
-                    let _ = self.deliver(to, &message);
+                    let _ = self.take(to, &message, carriage);
                 }
             }
             Event::Stamp { host, sequence, left } => {
@@ -272,13 +284,21 @@ impl World {
 
     /// Hands `message` to a host's association, now.
     pub(crate) fn deliver(&mut self, to: usize, message: &[u8]) -> Option<Received> {
+        self.take(to, message, None)
+    }
+
+    fn take(&mut self, to: usize, message: &[u8], carriage: Option<Carriage>) -> Option<Received> {
         let (now, host, random) = (self.now, &mut self.hosts[to], &mut self.random);
         let clock = host.clock();
         let time = host.has_time.then_some(&clock);
         let mut random = || random.next();
         let mut context = context(&host.system, time, now, &mut random);
         let arrived = Arrived { ticks: ticks(now), source: StampSource::Hardware };
-        let received = host.association.as_mut()?.receive(message, arrived, ticks(now), &mut context);
+        let association = host.association.as_mut()?;
+        let received = match carriage {
+            Some(carriage) => association.receive_over_ptp(message, arrived, carriage, ticks(now), &mut context),
+            None => association.receive(message, arrived, ticks(now), &mut context),
+        };
         host.received.push(received);
         self.collect(to);
         Some(received)
@@ -290,16 +310,21 @@ impl World {
     }
 
     /// Answers a request as the data plane does.
-    fn serve(&mut self, number: usize, message: Vec<u8>) {
+    fn serve(&mut self, number: usize, message: Vec<u8>, carriage: Option<Carriage>) {
         let (now, host) = (self.now, &mut self.hosts[number]);
         let (clock, left) = (host.clock(), now + host.latency);
-        let receive = clock.at(ticks(now));
+        // What PTP carries is stamped at its beginning.
+        let receive = clock.at(ticks(now)).after(carriage.map_or(Span::ZERO, |carriage| carriage.reception));
         let arrival = Arrival { client: [10, 0, 0, 2].into(), receive, ticks: ticks(now) };
         let moment = Moment { header: ReplyHeader::new(&host.system), transmit: receive };
         let len = message.len();
         let mut buffer = message;
         let server = host.server.as_mut().unwrap();
-        if let Answer::Reply { len, token, .. } = server.answer(&mut buffer, len, &arrival, &moment, &host.policy) {
+        let answer = match carriage {
+            Some(carriage) => server.answer_over_ptp(&mut buffer, len, &arrival, &carriage, &moment, &host.policy),
+            None => server.answer(&mut buffer, len, &arrival, &moment, &host.policy),
+        };
+        if let Answer::Reply { len, token, .. } = answer {
             if let Some(token) = token {
                 server.transmitted(token, host.stamp_delay.map(|_| clock.at(ticks(left))));
             }

@@ -6,5 +6,6 @@ mod client;
 mod forged;
 mod interleaved;
 mod lab;
+mod over_ptp;
 mod pace;
 mod symmetric;

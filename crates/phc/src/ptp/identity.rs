@@ -31,6 +31,25 @@ impl Identity {
         Some(name.trim_end().to_owned())
     }
 
+    /// `N` of `ptpN`, as the kernel calls it.
+    pub(super) fn index(&self) -> Option<u32> {
+        index(self.folder.as_deref()?)
+    }
+
+    /// The clock that this is a virtual one of.
+    pub(super) fn virtual_of(&self) -> Option<u32> {
+        let folder = self.folder.as_deref()?;
+        physical(folder).filter(|physical| *physical != folder).and_then(index)
+    }
+
+    /// Its virtual clocks, in order.
+    pub(super) fn virtual_clocks(&self) -> Vec<u32> {
+        let Some(Ok(entries)) = self.folder.as_deref().map(fs::read_dir) else { return Vec::new() };
+        let mut found: Vec<u32> = entries.flatten().filter_map(|entry| index(&entry.path())).collect();
+        found.sort_unstable();
+        found
+    }
+
     /// As [`super::PtpClock::is_same_as`] says.
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         let physical = |identity: &Self| identity.folder.as_deref().and_then(physical).map(Path::to_owned);
@@ -42,14 +61,14 @@ impl Identity {
 /// The folder of the physical clock under which a clock's folder is: `.../0000:01:00.0/ptp/ptp0` of
 /// `.../0000:01:00.0/ptp/ptp0/ptp/ptp1`, and of itself.
 fn physical(folder: &Path) -> Option<&Path> {
-    folder.ancestors().filter(|ancestor| is_clock(ancestor)).last()
+    folder.ancestors().filter(|ancestor| index(ancestor).is_some()).last()
 }
 
-/// Whether a folder of sysfs is a PTP clock's: named `ptpN`.
-fn is_clock(folder: &Path) -> bool {
-    let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    name.strip_prefix("ptp")
-        .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+/// `N` of a folder of sysfs that is a PTP clock's: named `ptpN`.
+fn index(folder: &Path) -> Option<u32> {
+    let number = folder.file_name()?.to_str()?.strip_prefix("ptp")?;
+    // `parse` would take a sign.
+    number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse().ok())?
 }
 
 #[cfg(test)]
@@ -89,6 +108,22 @@ mod tests {
         let unknown = |device| Identity { device, folder: None };
         assert!(!unknown(1).is_same_as(&unknown(2)));
         assert!(unknown(1).is_same_as(&unknown(1)));
+    }
+
+    #[test]
+    fn a_clock_knows_its_number_and_its_kin() {
+        let root = tempfile::tempdir().unwrap();
+        let physical = root.path().join("0000:01:00.0/ptp/ptp4");
+        for child in ["ptp12", "ptp7", "power", "ptp", "ptp+1"] {
+            fs::create_dir_all(physical.join(child)).unwrap();
+        }
+        let card = Identity { device: 1, folder: Some(physical.clone()) };
+        assert_eq!((card.index(), card.virtual_of(), card.virtual_clocks()), (Some(4), None, vec![7, 12]));
+        let virtual_one = Identity { device: 2, folder: Some(physical.join("ptp7")) };
+        assert_eq!((virtual_one.index(), virtual_one.virtual_of()), (Some(7), Some(4)));
+        assert_eq!(virtual_one.virtual_clocks(), Vec::<u32>::new());
+        let unknown = Identity { device: 3, folder: None };
+        assert_eq!((unknown.index(), unknown.virtual_of(), unknown.virtual_clocks()), (None, None, Vec::new()));
     }
 
     #[test]

@@ -3,13 +3,15 @@
 use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::path::PathBuf;
+use sidereal_cpu::LocalCounter;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::{Failure, USAGE, print, print_json};
 use crate::config::{Config, ConfigError};
 use crate::engine_config::engine_config;
 use crate::leap::{self, Leap};
+use crate::stamping::Stamping;
 use crate::{host, policy};
 
 #[derive(Debug, Args)]
@@ -66,7 +68,7 @@ const TICKS_PER_SECOND: u64 = 1_000_000_000;
 
 pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
     let loaded = Config::load(&arguments.file);
-    let warnings = loaded.as_ref().map(warnings).unwrap_or_default();
+    let warnings = loaded.as_ref().map(|config| warnings(config, &arguments.file)).unwrap_or_default();
     let told = loaded.as_ref().ok().map_or(Ok(()), told);
     if arguments.json {
         let mut problems = loaded.as_ref().err().map(problems).unwrap_or_default();
@@ -94,14 +96,16 @@ pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
 fn told(config: &Config) -> Result<(), (String, String)> {
     let policy = policy::policy(config, TICKS_PER_SECOND).map_err(|error| (error.to_string(), error.remedy()))?;
     let macs = config.ports.iter().map(|port| (port.name.clone(), MAC)).collect();
-    engine_config(config, &policy.keys, &macs, None)
+    engine_config(config, &policy.keys, &macs, &Stamping::listed(config), None)
         .map(drop)
         .map_err(|error| (error.to_string(), error.remedy().to_owned()))
 }
 
-fn warnings(config: &Config) -> Vec<String> {
+fn warnings(config: &Config, file: &Path) -> Vec<String> {
     let leap = Leap::load(config.clock.leap_seconds.as_path());
-    leap.warnings(leap::now()).into_iter().chain(host::warnings(config)).collect()
+    let refused = Stamping::problems(config, LocalCounter::MonotonicRaw).into_iter();
+    let refused = refused.map(|refused| Config::refuse(file, &refused.key, refused.invalid).to_string());
+    leap.warnings(leap::now()).into_iter().chain(host::warnings(config)).chain(refused).collect()
 }
 
 fn problems(error: &ConfigError) -> Vec<Problem> {

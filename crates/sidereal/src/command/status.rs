@@ -92,6 +92,9 @@ fn clocks(clocks: &[FollowerStatus]) -> String {
     };
     let header = ["clock", "steer", "offset", "ppb", "last adjustment"];
     let mut text = table(&header, &[false, false, true, true, false], &clocks.iter().map(row).collect::<Vec<_>>());
+    for clock in clocks.iter().filter(|clock| !clock.stamps.is_empty()) {
+        let _ = write!(text, "  {}: {}", clock.name, occurrences("", core::iter::once(&clock.stamps)).trim_start());
+    }
     for (clock, rival) in clocks.iter().filter_map(|clock| Some((clock, clock.rival.as_ref()?))) {
         let _ = writeln!(text, "  {}: ANOTHER PROCESS STEERS IT: {rival}", clock.name);
     }

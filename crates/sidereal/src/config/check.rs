@@ -1,12 +1,13 @@
 //! From tables that are each right to a configuration that makes sense as a whole.
 
+mod over_ptp;
 mod ptp;
 mod sources;
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 
-use super::document::{Backend, Document, Mode, PortTable};
+use super::document::{Backend, Document, Mode, PortTable, Timestamps};
 use super::values::{InterfaceName, Invalid, PortAddress};
 use super::{Config, DpdkPort, KernelPort, Port, PortKind};
 use ipnet::IpNet;
@@ -48,9 +49,11 @@ pub(super) fn check(document: Document) -> Result<Config, Vec<Fault>> {
         .enumerate()
         .filter_map(|(index, table)| check_port(&format!("port.{index}"), table, &mut faults))
         .collect();
+    check_shared_interfaces(&document, &mut faults);
     check_addresses(&document, &mut faults);
     let sources = sources::check(&document, &mut faults);
     let ptp = ptp::check(&document, &mut faults);
+    over_ptp::check(&document, &ptp, &mut faults);
     if !faults.0.is_empty() {
         return Err(faults.0);
     }
@@ -59,6 +62,7 @@ pub(super) fn check(document: Document) -> Result<Config, Vec<Fault>> {
         ports,
         workers: document.workers,
         dpdk: document.dpdk,
+        over_ptp_domain: document.ntp.over_ptp_domain.to_u8(),
         ntp_server: document.ntp.server,
         reference: sources.reference,
         ntp_sources: document.ntp.source,
@@ -210,6 +214,14 @@ fn check_dpdk_port(path: &str, table: &PortTable, faults: &mut Faults) -> Option
         let remedy = "remove it; the device says what the port is";
         faults.add(format!("{path}.interface"), "a DPDK port has no kernel interface to bind to", remedy);
     }
+    for (key, is_written) in
+        [("timestamps", table.timestamps.is_some()), ("hardware_clock", table.hardware_clock.is_some())]
+    {
+        if is_written {
+            let remedy = "remove it; what a DPDK port stamps is found out when it is opened";
+            faults.add(format!("{path}.{key}"), format!("`{key}` is for kernel ports"), remedy);
+        }
+    }
     let mtu = table.mtu.unwrap_or(super::document::Mtu::literal::<1500>());
     let mut addresses = Vec::new();
     for (index, address) in table.addresses.iter().enumerate() {
@@ -291,9 +303,47 @@ fn check_kernel_port(path: &str, table: &PortTable, faults: &mut Faults) -> Kern
             faults.add(path, format!("\"{address}\" is a group, and requests come to hosts"), remedy);
         }
     }
+    check_timestamps(path, table, faults);
     KernelPort {
         bind: table.addresses.iter().map(|address| address.address).collect(),
         interface: table.interface.clone(),
+        timestamps: table.timestamps.unwrap_or_default(),
+        hardware_clock: table.hardware_clock.clone(),
+    }
+}
+
+/// Stamps of a NIC are told by one clock: that of the interface.
+fn check_timestamps(path: &str, table: &PortTable, faults: &mut Faults) {
+    let remedy = "write `interface`, the one whose NIC stamps";
+    if table.interface.is_none() {
+        if table.timestamps == Some(Timestamps::Hardware) {
+            let what = format!("\"hardware\": the port \"{}\" is on no one interface", table.name);
+            faults.add(format!("{path}.timestamps"), what, remedy);
+        }
+        if let Some(clock) = &table.hardware_clock {
+            let what = format!("\"{clock}\" stamps nothing: the port \"{}\" is on no one interface", table.name);
+            faults.add(format!("{path}.hardware_clock"), what, remedy);
+        }
+    }
+    if let (Some(Timestamps::Software), Some(clock)) = (table.timestamps, &table.hardware_clock) {
+        let what = format!("\"{clock}\" is a clock of hardware, and `timestamps` is \"software\"");
+        faults.add(format!("{path}.hardware_clock"), what, "remove one of them");
+    }
+}
+
+/// What passes an interface is stamped by one clock, whatever port it is of.
+fn check_shared_interfaces(document: &Document, faults: &mut Faults) {
+    let mut seen: BTreeMap<&str, &PortTable> = BTreeMap::new();
+    let kernel = |port: &&PortTable| port.backend == Backend::Kernel;
+    for (index, port) in document.port.iter().enumerate().filter(|(_, port)| kernel(port)) {
+        let Some(interface) = port.interface.as_ref().map(InterfaceName::as_str) else { continue };
+        let first = *seen.entry(interface).or_insert(port);
+        let stamped = |port: &PortTable| (port.timestamps.unwrap_or_default(), port.hardware_clock.clone());
+        if stamped(first) != stamped(port) {
+            let what = format!("the port \"{}\" has its packets on {interface} stamped otherwise", first.name);
+            let remedy = "write the same `timestamps` and `hardware_clock` for all ports of an interface";
+            faults.add(format!("port.{index}.timestamps"), what, remedy);
+        }
     }
 }
 

@@ -12,7 +12,7 @@ pub use clock::{Clock, PtpClock, Reference, Steer, TimeScale};
 pub use follow::{Authentication, FilterKind, Pi, Selection, Servo, ServoKind, Smear, SmearKind};
 use ntp::Ntp;
 pub use ntp::{KeyNumber, NtpBroadcast, NtpMode, NtpServer, NtpSource, RateLimit};
-pub use port::Backend;
+pub use port::{Backend, Timestamps};
 pub(super) use port::{Mtu, PortTable};
 pub use ptp::{
     AcceptableMasterTable, ArbitraryTimescale, DelayMechanism, PtpPortTable, PtpProfile, PtpTable, PtpTransport,

@@ -16,7 +16,7 @@ pub use document::{
     AcceptableMasterTable, Access, Action, ArbitraryTimescale, Authentication, Backend, Clock, DelayMechanism,
     Document, Dpdk, FilterKind, Idle, KeyNumber, Keys, LogFormat, Mode, NtpBroadcast, NtpMode, NtpServer, NtpSource,
     Ops, Pi, PtpClock, PtpPortTable, PtpProfile, PtpTable, PtpTransport, RateLimit, Reference, Selection, Servo,
-    ServoKind, Smear, SmearKind, State, Steer, TimeScale, Workers,
+    ServoKind, Smear, SmearKind, State, Steer, TimeScale, Timestamps, Workers,
 };
 pub use error::{ConfigError, Position, Problem};
 pub use numbers::{Exponent, Gain, LogInterval, Poll, Ppm, Ratio, RealTime, Share, Whole};
@@ -50,6 +50,8 @@ pub struct Config {
     pub workers: Workers,
     /// DPDK itself.
     pub dpdk: Dpdk,
+    /// The PTP domain whose messages carry NTP.
+    pub over_ptp_domain: u8,
     /// How NTP requests are answered.
     pub ntp_server: NtpServer,
     /// Where the time comes from.
@@ -113,6 +115,10 @@ pub struct KernelPort {
     pub bind: Vec<IpAddr>,
     /// The only interface that they listen on.
     pub interface: Option<InterfaceName>,
+    /// Who stamps packets; of hardware only where there is an interface.
+    pub timestamps: Timestamps,
+    /// The clock that the NIC's stamps are told by, where it is not the NIC's own.
+    pub hardware_clock: Option<DevicePath>,
 }
 
 /// A port that DPDK drives.
@@ -259,6 +265,14 @@ impl Config {
                 |fault: check::Fault| Problem { position: locate::locate(text, &fault.path), invalid: fault.invalid };
             ConfigError::new(name, faults.into_iter().map(located).collect())
         })
+    }
+
+    /// What this machine cannot do of what the file at `path` says by `key`, a path such as `port.0.cores`.
+    #[must_use]
+    pub(crate) fn refuse(path: &Path, key: &str, invalid: Invalid) -> ConfigError {
+        // Where it can no longer be read, the place is left out.
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        ConfigError::new(path, vec![Problem { position: locate::locate(&text, key), invalid }])
     }
 
     /// Checks that files which hold secrets are open to nobody else.

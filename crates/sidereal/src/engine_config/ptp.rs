@@ -82,6 +82,7 @@ pub(crate) fn own_address(port: &Port, transport: Transport, mac: Option<[u8; 6]
 mod tests {
     use super::*;
     use crate::engine_config::engine_config;
+    use crate::stamping::Stamping;
     use sidereal_engine::Reference;
     use sidereal_ntp::KeyTable;
     use sidereal_ptp::{DelayMechanism, PortKey};
@@ -117,7 +118,7 @@ mod tests {
             "{first}{second}[[ntp.source]]\naddress = '10.77.0.9'\n[[reference_clock]]\nname = 'gps'\nkind = 'shm'\n\
              unit = 0\n"
         ));
-        let engine = engine_config(&config, &KeyTable::default(), &macs(), None).unwrap();
+        let engine = engine_config(&config, &KeyTable::default(), &macs(), &Stamping::default(), None).unwrap();
         assert!(matches!(engine.reference, Reference::Sources));
         let [server, clock, lan, other] = &engine.sources[..] else { unreachable!("{:?}", engine.sources) };
         assert_eq!([&server.name, &clock.name, &lan.name, &other.name], ["10.77.0.9", "gps", "lan", "other"]);
@@ -136,8 +137,15 @@ mod tests {
 
     #[test]
     fn an_identity_that_cannot_be_made_is_asked_for() {
-        let told =
-            |more: &str| engine_config(&config(&instance("lan", more, "")), &KeyTable::default(), &Macs::new(), None);
+        let told = |more: &str| {
+            engine_config(
+                &config(&instance("lan", more, "")),
+                &KeyTable::default(),
+                &Macs::new(),
+                &Stamping::default(),
+                None,
+            )
+        };
         let error = told("").unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -1,7 +1,7 @@
 //! One thread per worker, one for the engine, one for the exception path; the main thread serves the operator.
 
 use sidereal_cpu::LocalCounter;
-use sidereal_dataplane::{Idle, Placement, ptp_link};
+use sidereal_dataplane::{Idle, Placement, TxOptions, ptp_link};
 use sidereal_engine::Event;
 use sidereal_nic::{RxQueue, TxQueue};
 use sidereal_nic_kernel::poll::{PollFd, poll};
@@ -58,9 +58,11 @@ pub(super) fn run(
     }
     let hertz = ticks_per_second(counter);
     // Before the engine is made: PTP clocks have their identities from the MAC addresses of ports.
+    let stamping = super::stamping(&config, path, counter)?;
     let opened = ports::open_all(&config, counter)?;
     let macs = ports::macs(&config, &opened);
-    let Start { mut keeper, snapshot, policy, mut board } = Start::new(counter, &config, &macs, hertz, state)?;
+    let Start { mut keeper, snapshot, policy, mut board } =
+        Start::new(counter, &config, (&macs, &stamping), hertz, state)?;
     let (mut policy, _) = sidereal_publish::table(policy);
 
     let mut workers = Workers::default();
@@ -92,7 +94,7 @@ pub(super) fn run(
             return Ok(());
         }
         if signals.reload()
-            && let Some(reloaded) = reload(&mut config, &macs, path, hertz)
+            && let Some(reloaded) = reload(&mut config, (&macs, &stamping), path, hertz)
         {
             policy.replace(reloaded.policy);
             reloaded.events.into_iter().for_each(|event| threads.tell_engine(event));
@@ -164,7 +166,8 @@ impl Workers {
         let (report, reports) = mpsc::channel();
         let mut paths = Vec::new();
         for (port, opened) in common.config.ports.iter().zip(opened) {
-            board.add_port(port, &opened.capabilities, opened.mac, LinkWatch::new(opened.link));
+            let transmit = ports::transmit(&opened);
+            board.add_port(port, &opened.capabilities, opened.mac, LinkWatch::new(opened.link, opened.speed.clone()));
             let mut links: Vec<Links> = Vec::new();
             if let (PortKind::Dpdk(dpdk), Some(mac)) = (&port.kind, opened.mac) {
                 let (path, path_links) = ExceptionPath::open(port, dpdk, mac)?;
@@ -182,7 +185,11 @@ impl Workers {
                 let mut of_engine = of_engine.into_iter();
                 links.extend(path_links.into_iter().map(|link| Links { exception: Some(link), ptp: of_engine.next() }));
             }
-            let mut starter = Starter { common, port, board, links: links.into_iter(), report: &report };
+            if let PortKind::Kernel(kernel) = &port.kind {
+                common.serve_over_ptp((port, kernel, &opened.speed), keeper, board)?;
+            }
+            let mac = opened.mac;
+            let mut starter = Starter { common, port, mac, transmit, board, links: links.into_iter(), report: &report };
             match opened.queues {
                 Queues::Kernel(queues) => starter.start(
                     queues,
@@ -229,6 +236,9 @@ fn join(thread: JoinHandle<()>) {
 struct Starter<'a, 'b> {
     common: &'a Common<'b>,
     port: &'a Port,
+    /// The port's MAC address, where it is one of DPDK.
+    mac: Option<[u8; 6]>,
+    transmit: TxOptions,
     board: &'a mut Board,
     links: std::vec::IntoIter<Links>,
     report: &'a Sender<Result<(), String>>,
@@ -253,9 +263,10 @@ impl Starter<'_, '_> {
     {
         for (queue, pair) in queues.into_iter().enumerate() {
             let core = self.port.cores.get(queue).copied();
-            let service = ports::service(self.common.config, self.port);
+            let service = ports::service(self.common.config, self.port, self.mac, &self.transmit.link);
+            let terms = (service, self.transmit.clone());
             let mut worker =
-                self.common.worker(pair, service, self.links.next().unwrap_or_default(), (queue, core), self.board)?;
+                self.common.worker(pair, terms, self.links.next().unwrap_or_default(), (queue, core), self.board)?;
             let placement = placement(&self.common.config.workers, core, sleep);
             let (stop, report, enter) = (Arc::clone(stop), self.report.clone(), enter.clone());
             let name = format!("{}/{queue}", self.port.name);

@@ -1,7 +1,7 @@
 //! How everything is: what workers count, what ports say of their links, what is published of the clock.
 
 use sidereal_cpu::LocalCounter;
-use sidereal_dataplane::{Count, CounterReading, ResidenceReader, SnapshotReader, WorkerCounters};
+use sidereal_dataplane::{Count, CounterReading, ResidenceReader, SnapshotReader, TxStrategy, WorkerCounters};
 use sidereal_nic::Capabilities;
 use sidereal_ntp::LeapIndicator;
 use sidereal_ops::{
@@ -38,6 +38,8 @@ struct PortView {
     fixed: PortStatus,
     link: LinkWatch,
     exception: Option<Arc<ExceptionCounts>>,
+    /// Of those who answer NTP that PTP carries for it, besides its workers.
+    over_ptp: Vec<Arc<WorkerCounters>>,
     meter: RateMeter,
 }
 
@@ -102,13 +104,20 @@ impl Board {
             rates: sidereal_ops::Rates::default(),
             counts: BTreeMap::new(),
         };
-        self.ports.push(PortView { fixed, link, exception: None, meter: RateMeter::default() });
+        self.ports.push(PortView { fixed, link, exception: None, over_ptp: Vec::new(), meter: RateMeter::default() });
     }
 
     /// Adds the exception path of the port that was added last.
     pub(super) fn add_exception_path(&mut self, counts: Arc<ExceptionCounts>) {
         if let Some(port) = self.ports.last_mut() {
             port.exception = Some(counts);
+        }
+    }
+
+    /// Adds who answers NTP that PTP carries on the port that was added last, besides its workers.
+    pub(super) fn add_over_ptp(&mut self, counters: Arc<WorkerCounters>) {
+        if let Some(port) = self.ports.last_mut() {
+            port.over_ptp.push(counters);
         }
     }
 
@@ -142,7 +151,8 @@ impl Board {
             }
         }
         for (port, sum) in self.ports.iter_mut().zip(sums) {
-            port.meter.update(now, sum);
+            let carried = port.over_ptp.iter().map(|counters| totals(&counters.read()));
+            port.meter.update(now, carried.fold(sum, |sum, carried| sum + carried));
             port.link.look(&port.fixed.name);
         }
     }
@@ -167,6 +177,13 @@ impl Board {
         let shown = self.view.get();
         if let Some(engine) = &shown.status {
             show::complete(&mut status, engine, &shown.sources);
+            for seen in &shown.clocks {
+                let name = engine.clocks.iter().find(|clock| clock.id == seen.id).map(|clock| &clock.name);
+                for clock in status.clocks.iter_mut().filter(|clock| Some(&clock.name) == name) {
+                    clock.method = seen.method.map(|method| method.name().to_owned());
+                    clock.stamps = seen.stamps.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+                }
+            }
         }
         status
     }
@@ -207,7 +224,7 @@ impl Board {
                 Counter::Tsc => "tsc",
                 Counter::MonotonicRaw => "monotonic_raw",
                 Counter::Realtime => "realtime",
-                Counter::Nic => "nic",
+                Counter::Nic(_) => "nic",
             }
             .into(),
             counter_hertz: model.rate.as_hertz(),
@@ -249,23 +266,26 @@ impl PortView {
         let exception = self.exception.iter().flat_map(|counts| counts.read());
         let mut counts = self.link.counts().clone();
         counts.extend(exception.map(|(name, count)| (name.to_owned(), count)));
+        for (name, count) in self.over_ptp.iter().flat_map(|counters| over_ptp(&counters.read())) {
+            *counts.entry(name).or_default() += count;
+        }
         PortStatus { link: self.link.state(), rates: self.meter.rates(), counts, ..self.fixed.clone() }
     }
 }
 
 fn words(capabilities: &Capabilities) -> Vec<String> {
-    let checksums = match capabilities.checksums {
-        offload if offload.by_kernel => "by the kernel",
-        offload if offload.rx => "verified by the NIC",
-        _ => "verified by the workers",
-    };
-    let spread = if capabilities.spread_by_address { ", each client always in the same" } else { "" };
-    vec![
-        format!("RX stamps: {}", capabilities.rx_stamps),
-        format!("TX stamps: {}", capabilities.tx_stamps),
-        format!("checksums: {checksums}"),
-        format!("queues: {}{spread}", capabilities.queues),
-    ]
+    let strategy = format!("T3 of replies: {}", TxStrategy::of(capabilities, None));
+    capabilities.statements().iter().map(ToString::to_string).chain([strategy]).collect()
+}
+
+/// What has occurred to NTP that PTP carries.
+fn over_ptp(reading: &CounterReading) -> Vec<(String, u64)> {
+    const COUNTS: [Count; 5] = [Count::Received, Count::Sent, Count::Refused, Count::StampsTaken, Count::StampsLost];
+    let counts = COUNTS.into_iter().map(|count| (count.name(), reading.count(count)));
+    let replies = reading.replies().map(|(kind, count)| (kind.name(), count));
+    let drops = reading.drops().map(|(reason, count)| (reason.name(), count));
+    let occurred = counts.chain(replies).chain(drops).filter(|(_, count)| *count > 0);
+    occurred.map(|(name, count)| (format!("over_ptp_{}", name.trim_start_matches("over_ptp_")), count)).collect()
 }
 
 fn totals(reading: &CounterReading) -> Totals {

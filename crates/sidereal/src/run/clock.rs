@@ -2,9 +2,9 @@
 //! words for the log.
 
 use sidereal_cpu::LocalCounter;
-use sidereal_dataplane::{EnginePtp, SnapshotReader};
+use sidereal_dataplane::{EnginePtp, OverPtpServer, SnapshotReader};
 use sidereal_engine::{Action, Engine, EngineConfig, Event, SNAPSHOT_WORDS, Severity, Snapshot};
-use sidereal_ptp::Responders;
+use sidereal_ptp::{Responders, Transport};
 use sidereal_publish::{SeqlockWriter, TableWriter, seqlock};
 use sidereal_time::{LeapTable, Rate};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -19,11 +19,12 @@ use super::reference_clocks::ReferenceClocks;
 use super::resolve::Resolver;
 use super::sockets::Sockets;
 use super::state::StateFile;
-use super::view::{View, ViewReader};
+use super::view::{Shown, View, ViewReader};
 use super::waiting::Ready;
 use crate::command::Failure;
 use crate::config::{Config, SocketPath};
 use crate::counter::local_clock;
+use crate::stamping::Stamping;
 
 /// Keeps the engine going. It waits for nothing: whoever has it decides in which thread it runs, and waits for its
 /// descriptors.
@@ -51,13 +52,13 @@ impl ClockKeeper {
     /// of what it publishes, for workers and for people.
     pub(super) fn new(
         counter: LocalCounter,
-        config: &Config,
+        (config, stamping): (&Config, &Stamping),
         engine_config: EngineConfig,
         leap_table: LeapTable,
         state: StateFile,
     ) -> Result<(Self, SnapshotReader, ViewReader), Failure> {
         let local = local_clock(counter);
-        let clocks = HostClocks::new(counter, config);
+        let clocks = HostClocks::new(counter, stamping);
         let engine = Engine::new(local, engine_config, leap_table, counter.now());
         let (writer, snapshots) = seqlock(engine.snapshot());
         let view = View::default();
@@ -68,8 +69,8 @@ impl ClockKeeper {
             engine,
             writer,
             clocks,
-            sockets: Sockets::new(counter, config),
-            ptp: PtpPorts::open(counter, config)?,
+            sockets: Sockets::new(counter, config, stamping),
+            ptp: PtpPorts::open(counter, config, stamping)?,
             responders: sidereal_publish::table(Responders::default()).0,
             management: config.ops.ptp_management.as_ref().map(management_socket).transpose()?,
             references: ReferenceClocks::new(counter, config),
@@ -89,6 +90,16 @@ impl ClockKeeper {
     /// Adds a port whose PTP messages come by its workers.
     pub(super) fn attach_ptp(&mut self, link: EnginePtp) {
         self.ptp.attach(link);
+    }
+
+    /// Has NTP that PTP carries answered on an interface of the kernel.
+    pub(super) fn serve_ntp_over_ptp(
+        &mut self,
+        interface: &str,
+        transport: Transport,
+        server: OverPtpServer,
+    ) -> Result<(), Failure> {
+        self.ptp.serve_ntp(interface, transport, server)
     }
 
     /// What to wait for, in the order that [`Self::turn`] wants.
@@ -113,14 +124,20 @@ impl ClockKeeper {
         let (of_sockets, ready) = split(ready, self.sockets.count());
         let (of_management, of_references) = split(ready, usize::from(self.management.is_some()));
         // First, because others wait for these answers.
-        for happened in self.ptp.turn(of_ptp, self.clocks.system(), &self.engine.snapshot().local, now) {
+        for happened in self.ptp.turn(of_ptp, &mut self.clocks, &self.engine.snapshot().local, now) {
             self.handle(happened.event());
         }
         if of_management.iter().any(|ready| ready.any()) {
             self.manage();
         }
-        for happened in self.sockets.turn(of_sockets, self.clocks.system(), now) {
+        for happened in self.sockets.turn(of_sockets, &mut self.clocks, now) {
             self.handle(happened.event());
+        }
+        for stray in self.sockets.take_strays() {
+            let heard = self.ptp.hear_stray(&stray, &self.engine.snapshot().local);
+            for happened in heard.unwrap_or_else(|| vec![stray.datagram()]) {
+                self.handle(happened.event());
+            }
         }
         for event in self.references.turn(of_references, self.clocks.system(), now) {
             self.handle(event);
@@ -168,7 +185,13 @@ impl ClockKeeper {
                 }
             }
         }
-        self.view.show(self.engine.status(at), self.engine.sources(at), ptp, now);
+        let shown = Shown {
+            status: Some(self.engine.status(at)),
+            sources: self.engine.sources(at),
+            ptp,
+            clocks: self.clocks.seen(),
+        };
+        self.view.show(shown, now);
     }
 
     /// Lets the engine count what was answered without it.
@@ -293,10 +316,12 @@ mod tests {
         let config = Config::parse(config::DEFAULT, Path::new("default.toml")).unwrap();
         let directory = tempfile::tempdir().unwrap();
         for counter in [LocalCounter::best(), LocalCounter::MonotonicRaw] {
-            let engine_config = engine_config(&config, &KeyTable::default(), &Macs::new(), None).unwrap();
+            let engine_config =
+                engine_config(&config, &KeyTable::default(), &Macs::new(), &Stamping::default(), None).unwrap();
             let state = StateFile::new(directory.path());
             let (mut keeper, mut reader, view) =
-                ClockKeeper::new(counter, &config, engine_config, LeapTable::built_in(), state).unwrap();
+                ClockKeeper::new(counter, (&config, &Stamping::default()), engine_config, LeapTable::built_in(), state)
+                    .unwrap();
             let deadline = Instant::now() + Duration::from_secs(20);
             while reader.get().system.stratum != Stratum::PRIMARY {
                 assert!(Instant::now() < deadline, "never synchronised: {:?}", reader.get());

@@ -2,7 +2,7 @@
 
 use sidereal_engine::{Event, PacketId, SourceId};
 use sidereal_ptp::{Address, PortKey};
-use sidereal_time::{Arrived, StampSource, Ticks};
+use sidereal_time::{Arrived, Span, StampSource, Ticks};
 use std::io;
 use std::net::SocketAddr;
 
@@ -10,9 +10,9 @@ use std::net::SocketAddr;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Happened {
     /// A datagram has come for a source.
-    Datagram { source: SourceId, from: SocketAddr, payload: Vec<u8>, arrival: Arrived },
+    Datagram { source: SourceId, from: SocketAddr, payload: Vec<u8>, arrival: Arrived, reception: Span },
     /// A message has come for a PTP Port.
-    PtpMessage { port: PortKey, from: Address, message: Vec<u8>, arrival: Arrived },
+    PtpMessage { port: PortKey, from: Address, message: Vec<u8>, arrival: Option<Arrived> },
     /// What a PTP Port is heard by is there, or gone.
     PtpPort { port: PortKey, usable: bool },
     /// Delay_Req have come to a PTP Port since the last time, and were answered.
@@ -27,11 +27,11 @@ impl Happened {
     /// As the engine is told.
     pub(super) fn event(&self) -> Event<'_> {
         match self {
-            Self::Datagram { source, from, payload, arrival } => {
-                Event::Datagram { source: *source, from: *from, payload, arrival: *arrival }
+            Self::Datagram { source, from, payload, arrival, reception } => {
+                Event::Datagram { source: *source, from: *from, payload, arrival: *arrival, reception: *reception }
             }
             Self::PtpMessage { port, from, message, arrival } => {
-                Event::PtpReceived { port: *port, from: Some(*from), message, arrival: Some(*arrival) }
+                Event::PtpReceived { port: *port, from: Some(*from), message, arrival: *arrival }
             }
             Self::PtpPort { port, usable } => Event::PtpPort { port: *port, usable: *usable },
             Self::PtpAnswered { port, received, sent } => {

@@ -1,19 +1,24 @@
 //! The clocks of this host: read, steered and watched as the engine wants it.
 
 use sidereal_cpu::LocalCounter;
-use sidereal_engine::{ClockId, ClockReading, Event};
-use sidereal_phc::{Access, Announcement, ClockError, Interference, PtpClock, Steers, SystemClock, holders, rivals};
+use sidereal_engine::{ClockReading, Event};
+use sidereal_phc::{
+    Access, Announcement, ClockError, Interference, OffsetMethod, PtpClock, Steers, SystemClock, holders, rivals,
+};
 use sidereal_servo::Adjustment;
+use sidereal_time::{Arrived, ClockId, Counter, Instant as TimeInstant, Stamp, Tai};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
-use crate::config::{Config, Steer, TimeScale};
+use crate::config::{Steer, TimeScale};
+use crate::counter::Locate;
+use crate::stamping::Stamping;
 
 /// How often it is looked whether somebody else steers a clock of ours.
 const WATCH_EVERY: Duration = Duration::from_secs(10);
 
-/// The system clock and the PTP clocks that the configuration names.
+/// The system clock, the PTP clocks that the configuration names, and those that stamp packets.
 #[derive(Debug)]
 pub(super) struct HostClocks {
     counter: LocalCounter,
@@ -35,8 +40,31 @@ struct Device {
     clock: Option<PtpClock>,
     /// Whether we have begun to steer it.
     is_ours: bool,
-    /// Whether another device before it is the same clock, which is then steered by that one alone.
+    /// Whether another device before it is the same clock and steered: it is steered by that one alone.
     is_twin: bool,
+    stamps: StampCounts,
+}
+
+/// What became of the stamps of a clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct StampCounts {
+    located: u64,
+    /// The driver had none and said zero.
+    zero: u64,
+    /// The clock has not shown them, or too long ago, or it was stepped about then.
+    without_place: u64,
+    /// The clock could not be read.
+    unreadable: u64,
+}
+
+/// What is known of a clock besides what the engine knows.
+#[derive(Debug, Clone)]
+pub(super) struct SeenClock {
+    pub(super) id: ClockId,
+    /// How it is read, once it is open.
+    pub(super) method: Option<OffsetMethod>,
+    /// What became of its stamps, by name.
+    pub(super) stamps: Vec<(&'static str, u64)>,
 }
 
 /// What went wrong with a clock and is said once, until it goes well again.
@@ -44,11 +72,11 @@ struct Device {
 struct Troubles(Vec<(ClockId, &'static str)>);
 
 impl HostClocks {
-    /// The clocks of `config`. Those of devices are opened when they are first read.
-    pub(super) fn new(counter: LocalCounter, config: &Config) -> Self {
+    /// The system clock and those of `stamping`. Those of devices are opened when they are first read.
+    pub(super) fn new(counter: LocalCounter, stamping: &Stamping) -> Self {
         let now = Instant::now();
         let ids = (1..=u8::MAX).map(ClockId);
-        let devices = ids.zip(&config.ptp_clocks).map(|(id, ptp)| Device {
+        let devices = ids.zip(stamping.clocks()).map(|(id, ptp)| Device {
             id,
             path: ptp.device.as_path().to_owned(),
             scale: ptp.scale,
@@ -56,6 +84,7 @@ impl HostClocks {
             clock: None,
             is_ours: false,
             is_twin: false,
+            stamps: StampCounts::default(),
         });
         Self {
             counter,
@@ -109,6 +138,16 @@ impl HostClocks {
         steered.is_none().then_some(Event::SteerFailed { clock })
     }
 
+    /// How a clock is read, and what became of its stamps, by name; nothing where it never had any.
+    pub(super) fn seen(&self) -> Vec<SeenClock> {
+        let seen = |device: &Device| SeenClock {
+            id: device.id,
+            method: device.clock.as_ref().map(|clock| clock.method()),
+            stamps: device.stamps.by_name().filter(|(_, count)| *count > 0).collect(),
+        };
+        self.devices.iter().map(seen).collect()
+    }
+
     /// Tells the kernel how good its clock is.
     pub(super) fn announce(&mut self, clock: ClockId, announcement: &Announcement) {
         if clock == ClockId::SYSTEM {
@@ -142,15 +181,49 @@ impl HostClocks {
     }
 }
 
+/// Stamps of the kernel by the system clock, those of NICs by their clocks.
+impl Locate for HostClocks {
+    fn locate(&mut self, stamp: Stamp) -> Option<Arrived> {
+        let Counter::Nic(id) = stamp.counter else { return Locate::locate(&mut self.system, stamp) };
+        let device = self.devices.iter_mut().find(|device| device.id == id)?;
+        device.locate(stamp)
+    }
+}
+
 impl Device {
+    fn locate(&mut self, stamp: Stamp) -> Option<Arrived> {
+        if stamp.ticks.0 == 0 {
+            self.stamps.zero += 1;
+            return None;
+        }
+        let at = TimeInstant::<Tai>::from_nanos(stamp.ticks.0.into());
+        match self.clock.as_mut().map(|clock| clock.locate(at)) {
+            Some(Ok(Some(located))) => {
+                self.stamps.located += 1;
+                Some(Arrived { ticks: located.ticks, source: stamp.source })
+            }
+            Some(Ok(None)) => {
+                self.stamps.without_place += 1;
+                None
+            }
+            // What is wrong with it is said when it is read in its turn.
+            Some(Err(_)) | None => {
+                self.stamps.unreadable += 1;
+                None
+            }
+        }
+    }
+
     /// Reads it, opened first where it is not open. `before` are those that may be the same clock.
     fn read(&mut self, counter: LocalCounter, before: &[Self]) -> Result<ClockReading, ClockError> {
         let clock = match &mut self.clock {
             Some(clock) => clock,
             None => {
                 let clock = PtpClock::open(&self.path, self.access, counter)?;
-                let twin =
-                    before.iter().find(|other| other.clock.as_ref().is_some_and(|other| clock.is_same_as(other)));
+                let twin = before
+                    .iter()
+                    .filter(|other| other.access == Access::Steer)
+                    .find(|other| other.clock.as_ref().is_some_and(|other| clock.is_same_as(other)));
                 if let Some(twin) = twin {
                     info!("{} and {} are one clock: it is steered once", self.path.display(), twin.path.display());
                 }
@@ -166,6 +239,19 @@ impl Device {
             self.clock = None;
         }
         read
+    }
+}
+
+impl StampCounts {
+    fn by_name(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let Self { located, zero, without_place, unreadable } = *self;
+        [
+            ("stamps_located", located),
+            ("stamp_zero", zero),
+            ("stamp_without_place", without_place),
+            ("stamp_of_unknown_clock", unreadable),
+        ]
+        .into_iter()
     }
 }
 

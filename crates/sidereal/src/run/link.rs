@@ -1,22 +1,27 @@
 //! Whether the links of ports are up, and ports whose device went away and came back.
 
+use sidereal_dataplane::LinkSpeed;
 use sidereal_ops::LinkState;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tracing::{info, warn};
 
+use super::link_speeds::link_megabits;
 use super::ports::Link;
 
 /// Watches the link of one port.
 pub(super) struct LinkWatch {
     link: Link,
+    /// How fast it is, for who answers NTP over PTP.
+    speed: LinkSpeed,
     state: LinkState,
     counts: BTreeMap<String, u64>,
 }
 
 impl LinkWatch {
-    pub(super) fn new(link: Link) -> Self {
-        Self { link, state: LinkState::Unknown, counts: BTreeMap::new() }
+    /// Watches `link`, and tells in `speed` how fast it is.
+    pub(super) fn new(link: Link, speed: LinkSpeed) -> Self {
+        Self { link, speed, state: LinkState::Unknown, counts: BTreeMap::new() }
     }
 
     /// The state when it was last looked at.
@@ -34,10 +39,14 @@ impl LinkWatch {
     pub(super) fn look(&mut self, name: &str) {
         let state = match &mut self.link {
             Link::None => LinkState::Unknown,
-            Link::Interface(interface) => interface_state(Path::new("/sys/class/net"), interface),
+            Link::Interface(interface) => {
+                self.speed.set(link_megabits(interface));
+                interface_state(Path::new("/sys/class/net"), interface)
+            }
             #[cfg(feature = "dpdk")]
             Link::Monitor { monitor, mac } => {
                 let status = monitor.read();
+                self.speed.set(status.megabits);
                 self.counts = device_counts(&status);
                 match status.link {
                     sidereal_nic_dpdk::Link::Up => LinkState::Up,

@@ -10,6 +10,7 @@ mod exception;
 mod happened;
 mod host_clocks;
 mod link;
+mod link_speeds;
 mod mailbox;
 mod ports;
 mod ptp;
@@ -26,6 +27,7 @@ mod view;
 mod waiting;
 mod worker;
 
+use sidereal_cpu::LocalCounter;
 use sidereal_ops::{BindError, ControlSocket, Reply, Request, Served};
 use std::path::Path;
 use tracing::{debug, info, warn};
@@ -35,6 +37,7 @@ use self::signals::Signals;
 use self::state::StateFile;
 use crate::command::Failure;
 use crate::config::{Config, LogFilter, Mode, StateDirectory};
+use crate::stamping::Stamping;
 use crate::{host, logging};
 
 /// Runs with the configuration in the file at `path`, and comes back once a signal says so and all is drained.
@@ -72,6 +75,12 @@ fn lock_memory(config: &Config) -> Result<(), Failure> {
         sidereal_cpu::lock_memory().map_err(|error| Failure::Failed(error.to_string()))?;
     }
     Ok(())
+}
+
+/// Has the NICs of kernel ports stamp, where `config`, the file at `path`, wants it.
+fn stamping(config: &Config, path: &Path, counter: LocalCounter) -> Result<Stamping, Failure> {
+    Stamping::enable(config, counter)
+        .map_err(|refused| Failure::from(Config::refuse(path, &refused.key, refused.invalid)))
 }
 
 /// Requests that are answered before something else gets its turn.

@@ -1,10 +1,10 @@
 //! Ports, opened as the configuration says.
 
 use sidereal_cpu::LocalCounter;
-use sidereal_dataplane::{Framing, PtpService, Service};
+use sidereal_dataplane::{Framing, LinkSpeed, OverPtp, PtpService, Service, TxOptions, TxStrategy};
 use sidereal_nic::Capabilities;
-use sidereal_nic_kernel::{Mode, UdpOptions, UdpPort, UdpRx, UdpTx};
-use sidereal_ptp::{Address, ClockIdentity, PortIdentity};
+use sidereal_nic_kernel::{Mode, Timestamping, UdpOptions, UdpPort, UdpRx, UdpTx};
+use sidereal_ptp::{Address, ClockIdentity, NtpCarrier, PortIdentity};
 use std::num::NonZeroU16;
 
 use crate::command::Failure;
@@ -25,6 +25,8 @@ pub(super) struct OpenPort {
     /// Its Ethernet address, where it has one of its own.
     pub(super) mac: Option<[u8; 6]>,
     pub(super) link: Link,
+    /// How fast that is, as it is found out.
+    pub(super) speed: LinkSpeed,
 }
 
 /// The queues of a port, one pair for each worker.
@@ -59,28 +61,59 @@ pub(super) fn open_kernel(config: &Config, port: &Port, kernel: &KernelPort, mod
         queues: number(port.queues),
         shared: speaks_from_ntp_port(config),
         mode,
+        timestamping: Timestamping::Software,
     };
     let opened = UdpPort::open(&options).map_err(|error| {
         let remedy = "stop what else serves there, or change `addresses` or `interface` of the port";
         Failure::Failed(format!("port \"{}\": {error}\n  help: {remedy}", port.name))
     })?;
     let link = kernel.interface.as_ref().map_or(Link::None, |interface| Link::Interface(interface.as_str().to_owned()));
-    Ok(OpenPort { queues: Queues::Kernel(opened.queues), capabilities: opened.capabilities, mac: None, link })
+    Ok(OpenPort {
+        queues: Queues::Kernel(opened.queues),
+        capabilities: opened.capabilities,
+        mac: None,
+        link,
+        speed: LinkSpeed::default(),
+    })
 }
 
-/// What workers of `port` serve, and under which addresses.
-pub(super) fn service(config: &Config, port: &Port) -> Service {
+/// What workers of `port`, which has this MAC address if any, and a link of this speed, serve, and under which addresses.
+pub(super) fn service(config: &Config, port: &Port, mac: Option<[u8; 6]>, speed: &LinkSpeed) -> Service {
     let (addresses, vlans) = match &port.kind {
         // The kernel knows its own addresses and VLANs.
         PortKind::Kernel(_) => (Vec::new(), Vec::new()),
         PortKind::Dpdk(dpdk) => (dpdk.addresses.iter().map(|net| net.addr()).collect(), dpdk.vlans.clone()),
     };
-    let smear = match port.smear {
+    let over_ptp = match &port.kind {
+        // It comes to the sockets of PTP, which the engine has.
+        PortKind::Kernel(_) => None,
+        PortKind::Dpdk(_) => over_ptp(config, mac, speed),
+    };
+    Service { addresses, ntp_port: ntp_port(config), vlans, smear: smear(port), over_ptp }
+}
+
+/// How the workers of an open port find T3. No port of ours tells the clock that it would send by.
+pub(super) fn transmit(opened: &OpenPort) -> TxOptions {
+    TxOptions { strategy: TxStrategy::of(&opened.capabilities, None), link: opened.speed.clone() }
+}
+
+/// How leap seconds are smeared on `port`.
+pub(super) const fn smear(port: &Port) -> Option<sidereal_engine::SmearKind> {
+    match port.smear {
         SmearKind::Off => None,
         SmearKind::Linear => Some(sidereal_engine::SmearKind::Linear),
         SmearKind::Cosine => Some(sidereal_engine::SmearKind::Cosine),
-    };
-    Service { addresses, ntp_port: ntp_port(config), vlans, smear }
+    }
+}
+
+/// How NTP over PTP is dealt with on a port with this MAC address and a link of this speed; `None` where nothing is asked and nothing answered.
+pub(super) fn over_ptp(config: &Config, mac: Option<[u8; 6]>, speed: &LinkSpeed) -> Option<OverPtp> {
+    let serves = config.ntp_server.over_ptp;
+    // Sources may come by a reload: then their answers are not to be taken for PTP's own.
+    let may_ask = config.ntp_sources.iter().any(|source| source.over_ptp) || !config.ptp.is_empty();
+    let clock = mac.map(ClockIdentity::from_mac).unwrap_or_default();
+    let carrier = NtpCarrier { domain: config.over_ptp_domain, source: PortIdentity { clock, number: 1 } };
+    (serves || may_ask).then(|| OverPtp { carrier, serves, link: speed.clone() })
 }
 
 /// The PTP Ports whose messages come by the workers of `port`, a port of DPDK with this MAC address.

@@ -2,24 +2,28 @@
 
 mod domains;
 mod interface;
+mod ntp;
 mod workers;
 
 use sidereal_cpu::LocalCounter;
-use sidereal_dataplane::EnginePtp;
+use sidereal_dataplane::{EnginePtp, OverPtpServer};
 use sidereal_engine::PtpOutgoing;
-use sidereal_phc::SystemClock;
-use sidereal_ptp::{PortKey, Responders};
+use sidereal_ptp::{PortKey, Responders, Transport};
 use sidereal_time::ClockModel;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use self::domains::Terms;
 use self::interface::Interface;
+use self::ntp::Ntp;
 use self::workers::Workers;
 use super::happened::Happened;
+use super::sockets::Stray;
 use super::waiting::Ready;
 use crate::command::Failure;
 use crate::config::{Config, PortKind, Ptp};
+use crate::counter::Locate;
+use crate::stamping::Stamping;
 
 /// How often it is looked whether interfaces are there and up.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -32,11 +36,12 @@ pub(super) struct PtpPorts {
     responders: Responders,
     looked: Option<Instant>,
     counter: LocalCounter,
+    stamping: Stamping,
 }
 
 impl PtpPorts {
     /// The ports of `config` on interfaces of the kernel, with their sockets.
-    pub(super) fn open(counter: LocalCounter, config: &Config) -> Result<Self, Failure> {
+    pub(super) fn open(counter: LocalCounter, config: &Config, stamping: &Stamping) -> Result<Self, Failure> {
         let mut interfaces: Vec<Interface> = Vec::new();
         for ptp in &config.ptp {
             let Some(name) = interface_of(config, ptp) else { continue };
@@ -45,7 +50,7 @@ impl PtpPorts {
             match shared {
                 Some(interface) => interface.add(port.key, ptp.options.domain),
                 None => {
-                    let mut interface = Interface::new(name, port.transport, counter);
+                    let mut interface = Interface::new(name, port.transport, stamping.of(name), counter);
                     interface.add(port.key, ptp.options.domain);
                     interface.open().map_err(|error| {
                         let remedy = "stop what else speaks PTP there, or name another `port` in [[ptp.port]]";
@@ -55,12 +60,37 @@ impl PtpPorts {
                 }
             }
         }
-        Ok(Self { interfaces, workers: Vec::new(), responders: Responders::default(), looked: None, counter })
+        Ok(Self {
+            interfaces,
+            workers: Vec::new(),
+            responders: Responders::default(),
+            looked: None,
+            counter,
+            stamping: stamping.clone(),
+        })
     }
 
     /// Adds a port whose packets the workers have.
     pub(super) fn attach(&mut self, link: EnginePtp) {
         self.workers.push(Workers::new(link, self.counter));
+    }
+
+    /// Has NTP that PTP carries answered on an interface of the kernel, where PTP may speak as well.
+    pub(super) fn serve_ntp(&mut self, name: &str, transport: Transport, server: OverPtpServer) -> Result<(), Failure> {
+        let place = self.interfaces.iter().position(|interface| interface.is(name, transport));
+        let place = place.unwrap_or_else(|| {
+            self.interfaces.push(Interface::new(name, transport, self.stamping.of(name), self.counter));
+            self.interfaces.len() - 1
+        });
+        let Some(interface) = self.interfaces.get_mut(place) else { return Ok(()) };
+        interface.serve_ntp(Ntp::new(server));
+        if interface.is_open() {
+            return Ok(());
+        }
+        interface.open().map_err(|error| {
+            let remedy = "stop what else speaks PTP there, or remove `ntp.server.over_ptp`";
+            Failure::Failed(format!("NTP over PTP: {error}\n  help: {remedy}"))
+        })
     }
 
     /// How many descriptors there are.
@@ -105,7 +135,7 @@ impl PtpPorts {
     pub(super) fn turn(
         &mut self,
         mut ready: &[Ready],
-        clock: &mut SystemClock,
+        clock: &mut dyn Locate,
         model: &ClockModel,
         now: Instant,
     ) -> Vec<Happened> {
@@ -123,6 +153,15 @@ impl PtpPorts {
             self.interfaces.iter_mut().for_each(|interface| interface.look(&mut happened));
         }
         happened
+    }
+
+    /// Takes a message that has come to a socket of another's on the port of PTP: what has happened by it, or `None` where
+    /// nobody here is on the interface that it came by.
+    pub(super) fn hear_stray(&mut self, stray: &Stray, model: &ClockModel) -> Option<Vec<Happened>> {
+        let mut happened = Vec::new();
+        let terms = Terms { responders: &self.responders, model };
+        let mut interfaces = self.interfaces.iter_mut();
+        interfaces.any(|interface| interface.hear_stray(stray, terms, &mut happened)).then_some(happened)
     }
 
     /// The Delay_Req that were answered at sockets since this was last asked: their instances know nothing of them.

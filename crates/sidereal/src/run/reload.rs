@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::engine_config::{Macs, engine_config};
 use crate::leap::Leap;
 use crate::policy::policy;
+use crate::stamping::Stamping;
 
 /// What a reload brings.
 pub(super) struct Reload {
@@ -21,9 +22,14 @@ pub(super) struct Reload {
 }
 
 /// Reads the file at `path` again and takes over into `running` what can change while it runs; `macs` are those of the ports
-/// that run. Where the file is no good,
+/// that run, `stamping` who stamps their packets. Where the file is no good,
 /// nothing changes, and the log says why.
-pub(super) fn reload(running: &mut Config, macs: &Macs, path: &Path, ticks_per_second: u64) -> Option<Reload> {
+pub(super) fn reload(
+    running: &mut Config,
+    (macs, stamping): (&Macs, &Stamping),
+    path: &Path,
+    ticks_per_second: u64,
+) -> Option<Reload> {
     let config = match Config::load(path) {
         Ok(config) => config,
         Err(error) => {
@@ -39,7 +45,7 @@ pub(super) fn reload(running: &mut Config, macs: &Macs, path: &Path, ticks_per_s
         }
     };
     let next = changed(running, &config);
-    let engine = match engine_config(&next, &policy.keys, macs, None) {
+    let engine = match engine_config(&next, &policy.keys, macs, stamping, None) {
         Ok(engine) => engine,
         Err(error) => {
             error!("nothing is changed: {error}\n  help: {}", error.remedy());
@@ -81,6 +87,8 @@ fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
         ("port", running.ports != new.ports),
         ("workers", running.workers != new.workers),
         ("dpdk", running.dpdk != new.dpdk),
+        ("ntp.over_ptp_domain", running.over_ptp_domain != new.over_ptp_domain),
+        ("ntp.server.over_ptp", running.ntp_server.over_ptp != new.ntp_server.over_ptp),
         ("ntp.server.port", running.ntp_server.port != new.ntp_server.port),
         (
             "ntp.server.interleaved_clients",
@@ -146,7 +154,7 @@ mod tests {
         let text = DEFAULT.replace("directory = \"/var/lib/sidereal\"", &state);
         let mut running = parsed(&text);
         std::fs::write(&path, text.replace("stratum = 1 ", "stratum = 3 ")).unwrap();
-        let reloaded = reload(&mut running, &Macs::new(), &path, TICKS_PER_SECOND).unwrap();
+        let reloaded = reload(&mut running, (&Macs::new(), &Stamping::default()), &path, TICKS_PER_SECOND).unwrap();
         assert_eq!(running.clock.stratum.get(), 3);
         let [Event::Configuration(engine), Event::LeapTable(_)] = &reloaded.events else {
             panic!("{:?}", reloaded.events)
@@ -154,15 +162,15 @@ mod tests {
         assert!(matches!(engine.reference, Reference::System(system) if system.stratum.number() == 3));
 
         std::fs::write(&path, text.replace("stratum = 1 ", "stratum = 30 ")).unwrap();
-        assert!(reload(&mut running, &Macs::new(), &path, TICKS_PER_SECOND).is_none());
+        assert!(reload(&mut running, (&Macs::new(), &Stamping::default()), &path, TICKS_PER_SECOND).is_none());
         let unkeepable = format!("{text}\n[ntp.server.rate_limit]\nrequests_per_second = 1000\n");
         std::fs::write(&path, unkeepable).unwrap();
         assert!(
-            reload(&mut running, &Macs::new(), &path, 10).is_none(),
+            reload(&mut running, (&Macs::new(), &Stamping::default()), &path, 10).is_none(),
             "a counter of 10 Hz cannot tell 1000 requests apart"
         );
         assert_eq!(running.clock.stratum.get(), 3);
-        assert!(reload(&mut running, &Macs::new(), &path, TICKS_PER_SECOND).is_some());
+        assert!(reload(&mut running, (&Macs::new(), &Stamping::default()), &path, TICKS_PER_SECOND).is_some());
         assert!(running.ntp_server.rate_limit.is_some());
     }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tracing::{debug, info};
 
 use super::board::Board;
+use super::clock::ClockKeeper;
 use super::link::LinkWatch;
 use super::ports::{self, Queues};
 use super::reload::reload;
@@ -44,9 +45,12 @@ pub(super) fn run(
     let counter = LocalCounter::MonotonicRaw;
     let hertz = ticks_per_second(counter);
     let macs = kernel_macs(&config);
-    let Start { mut keeper, snapshot, policy, mut board } = Start::new(counter, &config, &macs, hertz, state)?;
+    let stamping = super::stamping(&config, path, counter)?;
+    let Start { mut keeper, snapshot, policy, mut board } =
+        Start::new(counter, &config, (&macs, &stamping), hertz, state)?;
     let (mut policy, _) = sidereal_publish::table(policy);
-    let mut workers = workers(&Common { config: &config, counter, snapshot, policy: &policy }, &mut board)?;
+    let common = Common { config: &config, counter, snapshot, policy: &policy };
+    let mut workers = workers(&common, &mut keeper, &mut board)?;
     settle(&config)?;
     info!(ports = config.ports.len(), "serving in one thread");
 
@@ -80,7 +84,7 @@ pub(super) fn run(
             break;
         }
         if signals.reload()
-            && let Some(reloaded) = reload(&mut config, &macs, path, hertz)
+            && let Some(reloaded) = reload(&mut config, (&macs, &stamping), path, hertz)
         {
             policy.replace(reloaded.policy);
             reloaded.events.into_iter().for_each(|event| keeper.handle(event));
@@ -92,19 +96,27 @@ pub(super) fn run(
     Ok(())
 }
 
-fn workers(common: &Common<'_>, board: &mut Board) -> Result<Vec<Worker>, Failure> {
+fn workers(common: &Common<'_>, keeper: &mut ClockKeeper, board: &mut Board) -> Result<Vec<Worker>, Failure> {
     let mut workers = Vec::new();
     for port in &common.config.ports {
         let PortKind::Kernel(kernel) = &port.kind else {
             return Err(Failure::Usage(format!("port \"{}\": mode = \"single\" has kernel ports only", port.name)));
         };
         let opened = ports::open_kernel(common.config, port, kernel, Mode::Single)?;
-        board.add_port(port, &opened.capabilities, opened.mac, LinkWatch::new(opened.link));
+        let transmit = ports::transmit(&opened);
+        board.add_port(port, &opened.capabilities, opened.mac, LinkWatch::new(opened.link, opened.speed.clone()));
+        common.serve_over_ptp((port, kernel, &opened.speed), keeper, board)?;
         #[cfg_attr(not(feature = "dpdk"), expect(irrefutable_let_patterns, reason = "there is one backend only"))]
         if let Queues::Kernel(queues) = opened.queues {
             for (queue, pair) in queues.into_iter().enumerate() {
-                let service = ports::service(common.config, port);
-                workers.push(common.worker(pair, service, Links::default(), (queue, None), board)?);
+                let service = ports::service(common.config, port, None, &opened.speed);
+                workers.push(common.worker(
+                    pair,
+                    (service, transmit.clone()),
+                    Links::default(),
+                    (queue, None),
+                    board,
+                )?);
             }
         }
     }

@@ -1,21 +1,25 @@
 //! The sockets of associations: which packet leaves by which, and whose answer comes by which.
 
 use sidereal_cpu::LocalCounter;
+use sidereal_dataplane::LinkSpeed;
 use sidereal_engine::{Endpoint, MAX_SOURCES, Outgoing, PacketId, SourceId};
-use sidereal_nic_kernel::{AssociationSocket, DATAGRAM_BYTES, OpenError};
-use sidereal_phc::SystemClock;
-use sidereal_time::{Arrived, StampSource, Ticks, TxStamp, TxToken};
+use sidereal_nic_kernel::{AssociationSocket, DATAGRAM_BYTES, OpenError, Timestamping};
+use sidereal_ntp::{Header, Mode};
+use sidereal_ptp::{NTP_PREFIX_LEN, NtpCarrier};
+use sidereal_time::{Arrived, Span, StampSource, Ticks, TxStamp, TxToken};
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 use tracing::{debug, warn};
 
 use super::happened::{Happened, is_unreachable};
+use super::link_speeds::{LinkSpeeds, frame_len};
 use super::ports::ntp_port;
 use super::waiting::Ready;
 use crate::config::Config;
-use crate::counter::locate;
+use crate::counter::Locate;
+use crate::stamping::Stamping;
 
 /// How long a port of a source's own stays open after its last question: answers do not take longer, and nobody else is to
 /// have time to find it.
@@ -33,6 +37,29 @@ pub(super) struct Sockets {
     held: Vec<Held>,
     /// Who had no socket the last time: said once, and of so many at most.
     without: BTreeSet<SocketAddr>,
+    strays: Vec<Stray>,
+    stamping: Stamping,
+    speeds: LinkSpeeds,
+}
+
+/// A message that has come to a socket of an association on the port of PTP's event messages, and is no answer to it: who is
+/// asked may ask us, or speak PTP.
+#[derive(Debug)]
+pub(super) struct Stray {
+    source: SourceId,
+    /// The index of the interface that it came by.
+    pub(super) interface: u32,
+    pub(super) from: SocketAddr,
+    pub(super) message: Vec<u8>,
+    pub(super) arrival: Arrived,
+}
+
+impl Stray {
+    /// As the association is to be told, where it is for nobody else.
+    pub(super) fn datagram(self) -> Happened {
+        let Self { source, from, message: payload, arrival, .. } = self;
+        Happened::Datagram { source, from, payload, arrival, reception: Span::ZERO }
+    }
 }
 
 #[derive(Debug)]
@@ -55,16 +82,27 @@ enum Kind {
     Ntp,
     /// On the NTP port, for what is sent to all.
     Listener,
+    /// On the port of PTP's event messages, connected.
+    PtpEvent,
 }
 
 impl Sockets {
     /// No sockets.
-    pub(super) fn new(counter: LocalCounter, config: &Config) -> Self {
+    pub(super) fn new(counter: LocalCounter, config: &Config, stamping: &Stamping) -> Self {
         let ttls = config.ntp_broadcasts.iter().filter_map(|broadcast| {
             let to = SocketAddr::new(broadcast.address, u16::try_from(broadcast.port.get()).ok()?);
             Some((to, u8::try_from(broadcast.ttl?.get()).ok()?))
         });
-        Self { counter, ntp_port: ntp_port(config), ttls: ttls.collect(), held: Vec::new(), without: BTreeSet::new() }
+        Self {
+            counter,
+            ntp_port: ntp_port(config),
+            ttls: ttls.collect(),
+            held: Vec::new(),
+            without: BTreeSet::new(),
+            strays: Vec::new(),
+            stamping: stamping.clone(),
+            speeds: LinkSpeeds::default(),
+        }
     }
 
     /// How many there are.
@@ -125,11 +163,13 @@ impl Sockets {
     /// Has sockets on the NTP port that hear `from` on behalf of `source`: what it sends to us, and to all.
     pub(super) fn listen(&mut self, source: SourceId, from: SocketAddr, now: Instant) {
         if !self.has(source, Kind::Ntp, from) {
-            let opened = AssociationSocket::connect_from(self.ntp_port, from, None);
+            let opened = AssociationSocket::connect_from(self.ntp_port, from, None)
+                .and_then(|socket| self.stamped(socket, from));
             self.hold(opened, source, Kind::Ntp, from, now);
         }
         if !self.has(source, Kind::Listener, from) {
-            let opened = AssociationSocket::listen(self.ntp_port, from.ip());
+            let opened =
+                AssociationSocket::listen(self.ntp_port, from.ip()).and_then(|socket| self.stamped(socket, from));
             self.hold(opened, source, Kind::Listener, from, now);
         }
     }
@@ -141,7 +181,7 @@ impl Sockets {
 
     /// What has happened, of the sockets that are `ready` (in the order of [`Self::descriptors`]) and of those whose time is
     /// over. Stamps get their place on the counter by `clock`, at once: it knows the recent past alone.
-    pub(super) fn turn(&mut self, ready: &[Ready], clock: &mut SystemClock, now: Instant) -> Vec<Happened> {
+    pub(super) fn turn(&mut self, ready: &[Ready], clock: &mut dyn Locate, now: Instant) -> Vec<Happened> {
         let mut happened = Vec::new();
         let ready = ready.iter().copied().chain(core::iter::repeat(Ready::NONE));
         for (held, ready) in self.held.iter_mut().zip(ready) {
@@ -152,7 +192,11 @@ impl Sockets {
                 happened.extend(held.stamped(token, stamp, clock));
             }
             if ready.readable {
-                happened.extend(held.receive(self.counter, clock));
+                match held.receive(self.counter, clock, &mut self.speeds, now) {
+                    Some(Heard::Here(here)) => happened.push(here),
+                    Some(Heard::Stray(stray)) => self.strays.push(stray),
+                    None => {}
+                }
             }
         }
         happened.extend(self.close_where(|held| {
@@ -161,26 +205,45 @@ impl Sockets {
         happened
     }
 
+    /// What came here in the last [`Self::turn`], and is for PTP.
+    pub(super) fn take_strays(&mut self) -> Vec<Stray> {
+        core::mem::take(&mut self.strays)
+    }
+
     /// The place of the socket by which `outgoing` leaves.
     fn place(&mut self, outgoing: &Outgoing, now: Instant, happened: &mut Vec<Happened>) -> Result<usize, OpenError> {
         let (source, peer) = (outgoing.source, outgoing.to);
         let kind = match outgoing.from {
             Endpoint::Fresh => Kind::Fresh,
             Endpoint::Ntp => Kind::Ntp,
+            Endpoint::PtpEvent => Kind::PtpEvent,
         };
         let found = self.held.iter().position(|held| held.source == source && held.kind == kind && held.peer == peer);
-        if let (Some(place), Kind::Ntp) = (found, kind) {
+        if let (Some(place), Kind::Ntp | Kind::PtpEvent) = (found, kind) {
             return Ok(place);
         }
-        let socket = if kind == Kind::Fresh {
-            happened.extend(self.close_where(|held| held.source == source && held.kind == Kind::Fresh));
-            AssociationSocket::connect(peer)?
-        } else {
-            let ttl = self.ttls.iter().find(|(to, _)| *to == peer).map(|(_, ttl)| *ttl);
-            AssociationSocket::connect_from(self.ntp_port, peer, ttl)?
+        let socket = match kind {
+            Kind::Fresh => {
+                happened.extend(self.close_where(|held| held.source == source && held.kind == Kind::Fresh));
+                AssociationSocket::connect(peer)?
+            }
+            Kind::PtpEvent => AssociationSocket::connect_from_ptp(peer)?,
+            Kind::Ntp | Kind::Listener => {
+                let ttl = self.ttls.iter().find(|(to, _)| *to == peer).map(|(_, ttl)| *ttl);
+                AssociationSocket::connect_from(self.ntp_port, peer, ttl)?
+            }
         };
+        let socket = self.stamped(socket, peer)?;
         self.held.push(Held { source, kind, peer, socket, used: now, sent: Vec::new() });
         Ok(self.held.len() - 1)
+    }
+
+    /// Has the NIC stamp what goes to `peer` and comes from it, where one does on the way there.
+    fn stamped(&self, socket: AssociationSocket, peer: SocketAddr) -> Result<AssociationSocket, OpenError> {
+        match way_to(peer, &self.stamping) {
+            Some((interface, timestamping)) => socket.by_interface(interface, timestamping),
+            None => Ok(socket),
+        }
     }
 
     fn has(&self, source: SourceId, kind: Kind, peer: SocketAddr) -> bool {
@@ -208,14 +271,20 @@ impl Sockets {
     }
 }
 
+/// What has come to a socket.
+enum Heard {
+    Here(Happened),
+    Stray(Stray),
+}
+
 impl Held {
     /// The stamp of a packet, or the time of the call where the kernel had none. Nothing where sending it had failed.
-    fn stamped(&mut self, token: TxToken, stamp: TxStamp, clock: &mut SystemClock) -> Option<Happened> {
+    fn stamped(&mut self, token: TxToken, stamp: TxStamp, clock: &mut dyn Locate) -> Option<Happened> {
         let packet = PacketId(token.redeem());
         let place = self.sent.iter().position(|(sent, _)| *sent == packet)?;
         let (packet, by_us) = self.sent.swap_remove(place);
         let located = match stamp {
-            TxStamp::Stamped(stamp) => locate(clock, stamp),
+            TxStamp::Stamped(stamp) => clock.locate(stamp),
             TxStamp::Lost => None,
         };
         let left = located.unwrap_or(Arrived { ticks: by_us, source: StampSource::Software });
@@ -223,7 +292,13 @@ impl Held {
     }
 
     /// Receives one datagram: the others' turn comes before the next, and whoever waits finds the socket ready again.
-    fn receive(&mut self, counter: LocalCounter, clock: &mut SystemClock) -> Option<Happened> {
+    fn receive(
+        &mut self,
+        counter: LocalCounter,
+        clock: &mut dyn Locate,
+        speeds: &mut LinkSpeeds,
+        now: Instant,
+    ) -> Option<Heard> {
         let mut buffer = [0; DATAGRAM_BYTES];
         let received = match self.socket.receive(&mut buffer) {
             Ok(received) => received?,
@@ -233,7 +308,7 @@ impl Held {
                 return None;
             }
         };
-        let located = received.stamp.and_then(|stamp| locate(clock, stamp));
+        let located = received.stamp.and_then(|stamp| clock.locate(stamp));
         let arrival = located.unwrap_or_else(|| Arrived { ticks: counter.now(), source: StampSource::Software });
         // Whatever is sent to all comes here; link-local addresses differ by their interface.
         let is_peer = (received.from.ip(), received.from.port()) == (self.peer.ip(), self.peer.port());
@@ -242,7 +317,16 @@ impl Held {
         }
         // A datagram that was cut is no message of ours.
         let payload = buffer.get(..received.len)?.to_vec();
-        Some(Happened::Datagram { source: self.source?, from: received.from, payload, arrival })
+        let (source, from) = (self.source?, received.from);
+        let mut reception = Span::ZERO;
+        if let (Kind::PtpEvent, Some(interface)) = (self.kind, received.interface) {
+            if !is_carried_answer(&payload) {
+                return Some(Heard::Stray(Stray { source, interface, from, message: payload, arrival }));
+            }
+            let link = LinkSpeed::of(speeds.megabits(interface, now));
+            reception = link.reception(arrival.source, frame_len(from.ip(), payload.len()));
+        }
+        Some(Heard::Here(Happened::Datagram { source, from, payload, arrival, reception }))
     }
 
     /// Closes the socket; what was still waited for left when we say.
@@ -251,6 +335,29 @@ impl Held {
         let sent = tokens.filter_map(|packet| self.sent.iter().find(|(sent, _)| *sent == packet));
         sent.map(|(packet, left)| Happened::transmitted(*packet, *left, StampSource::Software)).collect()
     }
+}
+
+/// Whether a message of PTP carries the answer of an NTP server.
+fn is_carried_answer(message: &[u8]) -> bool {
+    let carried = message.get(NTP_PREFIX_LEN..).filter(|_| NtpCarrier::carries(message)).and_then(Header::of);
+    carried.is_some_and(|header| header.mode() == Mode::Server)
+}
+
+/// The interface by which `peer` is reached, where its NIC stamps.
+fn way_to(peer: SocketAddr, stamping: &Stamping) -> Option<(&str, Timestamping)> {
+    stamping.interfaces().next()?;
+    let any: IpAddr = if peer.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect(peer).ok()?;
+    let own = socket.local_addr().ok()?.ip();
+    let has_own = |here: &nix::ifaddrs::InterfaceAddress| {
+        here.address.as_ref().is_some_and(|address| {
+            address.as_sockaddr_in().is_some_and(|address| own == address.ip())
+                || address.as_sockaddr_in6().is_some_and(|address| own == address.ip())
+        })
+    };
+    let here = nix::ifaddrs::getifaddrs().ok()?.find(has_own)?;
+    stamping.interfaces().find(|(name, _)| *name == here.interface_name)
 }
 
 fn is_open_unreachable(error: &OpenError) -> bool {
@@ -262,7 +369,7 @@ mod tests {
     use super::*;
     use crate::config::DEFAULT;
     use crate::run::waiting::wait;
-    use std::net::UdpSocket;
+    use sidereal_phc::SystemClock;
     use std::path::Path;
 
     const SOURCE: SourceId = SourceId(7);
@@ -283,7 +390,12 @@ mod tests {
             let config = Config::parse(&text, Path::new("F")).unwrap();
             let server = UdpSocket::bind("127.0.0.1:0").unwrap();
             server.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-            Self { counter, clock: SystemClock::new(counter), sockets: Sockets::new(counter, &config), server }
+            Self {
+                counter,
+                clock: SystemClock::new(counter),
+                sockets: Sockets::new(counter, &config, &Stamping::default()),
+                server,
+            }
         }
 
         fn send(&mut self, packet: u64, from: Endpoint, to: SocketAddr, stamp_wanted: bool) -> Vec<Happened> {
@@ -330,7 +442,7 @@ mod tests {
                 panic!("not sent")
             };
             bench.server.send_to(b"answer", asked_from).unwrap();
-            let Happened::Datagram { source: SOURCE, from, payload, arrival } = bench.next() else {
+            let Happened::Datagram { source: SOURCE, from, payload, arrival, .. } = bench.next() else {
                 panic!("no answer")
             };
             let after = bench.counter.now();

@@ -4,6 +4,8 @@ use sidereal_engine::{PtpStatus, SourceStatus, Status};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::host_clocks::SeenClock;
+
 /// How often the view is renewed.
 const PERIOD: Duration = Duration::from_secs(1);
 
@@ -16,6 +18,8 @@ pub(super) struct Shown {
     pub(super) sources: Vec<SourceStatus>,
     /// How the PTP instances are.
     pub(super) ptp: Vec<PtpStatus>,
+    /// What is known of the clocks of the host besides.
+    pub(super) clocks: Vec<SeenClock>,
 }
 
 /// The engine's side.
@@ -41,10 +45,9 @@ impl View {
     }
 
     /// Renews it.
-    pub(super) fn show(&mut self, status: Status, sources: Vec<SourceStatus>, ptp: Vec<PtpStatus>, now: Instant) {
+    pub(super) fn show(&mut self, shown: Shown, now: Instant) {
         self.renewed = Some(now);
-        let shown = Arc::new(Shown { status: Some(status), sources, ptp });
-        *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = shown;
+        *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(shown);
     }
 }
 

@@ -2,16 +2,21 @@
 
 use sidereal_cpu::LocalCounter;
 use sidereal_dataplane::{
-    Judge, Parts, Service, SnapshotReader, Worker, WorkerCounters, WorkerLink, WorkerPtp, residence,
+    Judge, LinkSpeed, OverPtpParts, OverPtpServer, Parts, Service, SnapshotReader, TxOptions, Worker, WorkerCounters,
+    WorkerLink, WorkerPtp, residence,
 };
 use sidereal_nic::{RxQueue, TxQueue};
 use sidereal_ntp::{Policy, Server, ServerLimits};
+use sidereal_ptp::Transport;
 use sidereal_publish::TableWriter;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::board::Board;
+use super::clock::ClockKeeper;
+use super::ports;
 use crate::command::Failure;
-use crate::config::Config;
+use crate::config::{Config, KernelPort, Port};
 
 /// What all workers have in common.
 pub(super) struct Common<'a> {
@@ -38,7 +43,7 @@ impl Common<'_> {
     pub(super) fn worker<R: RxQueue, T: TxQueue<R::Packet>>(
         &self,
         (rx, tx): (R, T),
-        service: Service,
+        (service, transmit): (Service, TxOptions),
         links: Links,
         (queue, core): (usize, Option<usize>),
         board: &mut Board,
@@ -52,12 +57,50 @@ impl Common<'_> {
             counter: self.counter,
             snapshot: self.snapshot.clone(),
             policy: self.policy.reader(),
+            transmit,
             judge: Judge::new(service, Server::new(&self.limits()?)),
             counters,
             residence,
             link: links.exception,
             ptp: links.ptp,
         }))
+    }
+
+    /// Has `keeper` answer NTP that PTP carries on a port of the kernel with a link of this speed, of which the board was told
+    /// last.
+    pub(super) fn serve_over_ptp(
+        &self,
+        (port, kernel, speed): (&Port, &KernelPort, &LinkSpeed),
+        keeper: &mut ClockKeeper,
+        board: &mut Board,
+    ) -> Result<(), Failure> {
+        let Some(interface) = kernel.interface.as_ref().map(crate::config::InterfaceName::as_str) else {
+            return Ok(());
+        };
+        let mac = sidereal_nic_kernel::hardware_address(interface).ok();
+        for (transport, is_of) in
+            [(Transport::UdpIpv4, IpAddr::is_ipv4 as fn(&IpAddr) -> bool), (Transport::UdpIpv6, IpAddr::is_ipv6)]
+        {
+            let Some(over_ptp) = ports::over_ptp(self.config, mac, speed).filter(|over_ptp| over_ptp.serves) else {
+                continue;
+            };
+            if !kernel.bind.iter().any(is_of) {
+                continue;
+            }
+            let counters = Arc::new(WorkerCounters::new());
+            board.add_over_ptp(Arc::clone(&counters));
+            let server = OverPtpServer::new(OverPtpParts {
+                over_ptp,
+                server: Server::new(&self.limits()?),
+                smear: ports::smear(port),
+                snapshot: self.snapshot.clone(),
+                policy: self.policy.reader(),
+                counter: self.counter,
+                counters,
+            });
+            keeper.serve_ntp_over_ptp(interface, transport, server)?;
+        }
+        Ok(())
     }
 
     fn limits(&self) -> Result<ServerLimits, Failure> {

@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 
 use rand::RngExt;
 use sidereal_engine::{
-    Action, ClockId, ClockReading, Endpoint, Engine, EngineConfig, Event, Outgoing, PtpOutgoing, Saved, Snapshot,
-    SourceId, Synchronisation,
+    Action, ClockReading, Endpoint, Engine, EngineConfig, Event, Outgoing, PtpOutgoing, Saved, Snapshot, SourceId,
+    Synchronisation,
 };
 use sidereal_servo::{Discipline, TrackerState};
 use sidereal_time::{
-    Arrived, Counter, Instant, LeapTable, LocalClock, NtpTimestamp, Rate, Reading, Span, Tai, Ticks, TxToken,
+    Arrived, ClockId, Counter, Instant, LeapTable, LocalClock, NtpTimestamp, Rate, Reading, Span, Tai, Ticks, TxToken,
 };
 
 use super::ptp::{PtpPorts, is_one_step, of_hardware, write_origin};
@@ -210,7 +210,8 @@ impl EngineHost {
         arrival.ticks = Ticks(arrival.ticks.0.wrapping_sub(u64::try_from(correction).unwrap_or(0)));
         match self.owner(packet) {
             Some(source) => {
-                let event = Event::Datagram { source, from: packet.from, payload: &packet.payload, arrival };
+                let payload = &packet.payload;
+                let event = Event::Datagram { source, from: packet.from, payload, arrival, reception: Span::ZERO };
                 self.tell(event, now, outbox);
             }
             None if packet.to.port() == NTP_PORT => self.respond(packet, arrival, now, outbox),
@@ -330,7 +331,7 @@ impl EngineHost {
         outbox.later.push((departure.known, Input::Transmitted(outgoing.packet, Some(departure.left))));
         if !self.down {
             let from = endpoint(self.number, port);
-            let payload = outgoing.payload.clone();
+            let payload = outgoing.payload.to_vec();
             let datagram = Datagram { from, to: outgoing.to, payload, correction: Span::ZERO };
             outbox.packets.push((now, Packet::Ntp(datagram)));
         }

@@ -5,7 +5,7 @@ use sidereal_ptp::{
     Address, ClockState, Context, Destination, Instance, InstanceOptions, LeapState, MAX_MESSAGE_LEN, PortKey,
     Responders, Roles, TimeBasis, TimeSource, clock_state,
 };
-use sidereal_time::{Arrived, ClockModel, Counter, LeapTable, LocalClock, Rate, Span, Ticks};
+use sidereal_time::{Arrived, ClockId, ClockModel, Counter, LeapTable, LocalClock, Rate, Span, Ticks};
 
 use crate::random::{Stream, stream};
 use crate::scenario::HostOptions;
@@ -15,7 +15,8 @@ const ANNOUNCED: Span = Span::from_secs(43_200);
 /// The Allan deviation over a second that it claims: of a good oven.
 const ALLAN_DEVIATION: f64 = 1e-11;
 /// Its counter: one tick a nanosecond, read at once.
-const LOCAL: LocalClock = LocalClock { counter: Counter::Nic, width: 64, rate: Rate::NANOSECOND, precision: -30 };
+const LOCAL: LocalClock =
+    LocalClock { counter: Counter::Nic(ClockId(1)), width: 64, rate: Rate::NANOSECOND, precision: -30 };
 
 /// All of a reference.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! A host whose clock is right, but for what a scenario says.
 
 use sidereal_ntp::{LeapIndicator, ReferenceId, Stratum, SystemVariables};
-use sidereal_time::{ClockModel, Counter, Instant, LeapTable, NtpShort, NtpTimestamp, Rate, Span, Tai, Ticks};
+use sidereal_time::{ClockId, ClockModel, Counter, Instant, LeapTable, NtpShort, NtpTimestamp, Rate, Span, Tai, Ticks};
 
 use super::grandmaster::{Grandmasters, Health, Message, Told};
 use super::ptp::{PtpPorts, is_one_step, of_hardware, write_origin};
@@ -55,7 +55,7 @@ impl Lie {
         let nanos = (now - start).as_nanos_rounded();
         let whole = start + Span::from_nanos(nanos);
         ClockModel {
-            counter: Counter::Nic,
+            counter: Counter::Nic(ClockId(1)),
             width: 64,
             reference_ticks: Ticks(u64::try_from(nanos).unwrap_or(0)),
             reference: whole + self.at(whole),

@@ -1,9 +1,6 @@
 //! The real server, and how long its replies take to leave.
 
-use arrayvec::ArrayVec;
-use sidereal_ntp::{
-    Answer, Arrival, KeyTable, MAX_MESSAGE_LEN, Moment, Policy, ReplyHeader, Server, ServerLimits, SystemVariables,
-};
+use sidereal_ntp::{Answer, Arrival, KeyTable, Moment, Policy, ReplyHeader, Server, ServerLimits, SystemVariables};
 use sidereal_time::{Instant, NtpTimestamp, Tai, Ticks, TxToken};
 
 use crate::link::Jitter;
@@ -53,7 +50,7 @@ impl Responder {
         transmit: NtpTimestamp,
         now: Instant<Tai>,
     ) -> Option<Reply> {
-        let mut buffer: ArrayVec<u8, MAX_MESSAGE_LEN> = datagram.payload.clone();
+        let mut buffer = datagram.payload.clone();
         let len = buffer.len();
         let arrival = Arrival { client: datagram.from.ip(), receive, ticks: Ticks(0) };
         let moment = Moment { header: ReplyHeader::new(system), transmit };

@@ -90,6 +90,7 @@ mod tests {
             receive: NtpTimestamp::from_utc(at(receive)),
             transmit: NtpTimestamp::from_utc(at(transmit)),
             interleaved,
+            network_correction: None,
         }
     }
 

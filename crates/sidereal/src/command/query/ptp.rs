@@ -2,7 +2,7 @@
 
 use sidereal_cpu::LocalCounter;
 use sidereal_nic_kernel::poll::{PollFd, poll};
-use sidereal_nic_kernel::{Beside, PtpSocket};
+use sidereal_nic_kernel::{Beside, PtpSocket, Timestamping};
 use sidereal_phc::SystemClock;
 use sidereal_ptp::{
     ClockIdentity, DelayMechanism, MAX_MESSAGE_LEN, Observed, Observer, ObserverOptions, PortIdentity, SdoId, Transport,
@@ -11,7 +11,7 @@ use sidereal_time::{Arrived, Instant, LeapTable, LocalClock, Reading, Span, Stam
 use std::time::Duration;
 
 use crate::command::Failure;
-use crate::counter::{local_clock, locate};
+use crate::counter::{Locate, local_clock};
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -80,7 +80,7 @@ struct Observation {
 impl Observation {
     fn new(question: &Question) -> Result<Self, Failure> {
         let beside = if question.hybrid { Beside::Nobody } else { Beside::Anybody };
-        let socket = PtpSocket::open(&question.interface, question.transport, beside)
+        let socket = PtpSocket::open(&question.interface, question.transport, beside, Timestamping::Software)
             .map_err(|error| Failure::Failed(error.to_string()))?;
         let counter = LocalCounter::best();
         let (local, clock) = (local_clock(counter), SystemClock::new(counter));
@@ -147,7 +147,7 @@ impl Observation {
             let received = received.map_err(|error| Failure::Failed(format!("cannot listen: {error}")))?;
             let Some(received) = received else { break };
             let now = self.counter.now();
-            let located = received.stamp.and_then(|stamp| locate(&mut self.clock, stamp));
+            let located = received.stamp.and_then(|stamp| Locate::locate(&mut self.clock, stamp));
             let arrival = located.unwrap_or(Arrived { ticks: now, source: StampSource::Software });
             // What is cut is no message, which is counted.
             let message = buffer.get(..received.len).unwrap_or(&buffer);
@@ -159,7 +159,7 @@ impl Observation {
     fn take_stamps(&mut self) {
         while let Some((token, stamp)) = self.socket.poll_stamp() {
             let left = match stamp {
-                TxStamp::Stamped(stamp) => locate(&mut self.clock, stamp),
+                TxStamp::Stamped(stamp) => Locate::locate(&mut self.clock, stamp),
                 TxStamp::Lost => None,
             };
             let sequence = u32::try_from(token.redeem()).unwrap_or_default();

@@ -199,7 +199,8 @@ mod tests {
             ..SystemVariables::UNSYNCHRONISED
         };
         let zero = NtpTimestamp::UNKNOWN;
-        let reply = Reply { system, poll: 6, receive: zero, transmit: zero, interleaved: false };
+        let (receive, transmit, network_correction) = (zero, zero, None);
+        let reply = Reply { system, poll: 6, receive, transmit, interleaved: false, network_correction };
         let delay = Span::from_nanos(delay_ns);
         let measured =
             Measurement { sample: Sample { offset: Span::ZERO, delay, bound: Span::ZERO }, bound: Span::ZERO };

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sidereal_ptp::MessageClass;
 use std::net::IpAddr;
 
 use super::FilterKind;
@@ -9,15 +10,24 @@ use crate::config::numbers::{Poll, Ratio, Share, Whole};
 use crate::config::values::{Correction, HostAddress, Length, SourceName};
 
 /// NTP.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ntp {
+    /// The PTP domain whose messages carry NTP, where `over_ptp` says so; 123 by RFC 10030.
+    pub over_ptp_domain: Whole<0, 255>,
     /// How NTP requests are answered.
     pub server: NtpServer,
     /// The NTP servers and peers whose time is measured, and followed where `clock.reference` says so.
     pub source: Vec<NtpSource>,
     /// Who the time is sent to unasked.
     pub broadcast: Vec<NtpBroadcast>,
+}
+
+impl Default for Ntp {
+    fn default() -> Self {
+        let over_ptp_domain = Whole::literal::<{ sidereal_ptp::NTP_DOMAIN as u32 }>();
+        Self { over_ptp_domain, server: NtpServer::default(), source: Vec::new(), broadcast: Vec::new() }
+    }
 }
 
 /// How NTP requests are answered.
@@ -28,6 +38,8 @@ pub struct NtpServer {
     pub port: Whole<1, 65535>,
     /// Whether clients that ask for it get the true transmit times of earlier replies (RFC 9769).
     pub interleaved: bool,
+    /// Whether requests that PTP carries (RFC 10030), to the UDP port 319, are answered too: NICs that stamp PTP alone stamp them.
+    pub over_ptp: bool,
     /// How many interleaved clients each worker remembers.
     pub interleaved_clients: Whole<1, 16_777_216>,
     /// How often one client, or one network of clients, may ask; without this table as often as it likes.
@@ -40,6 +52,7 @@ impl Default for NtpServer {
         Self {
             port: Whole::literal::<123>(),
             interleaved: true,
+            over_ptp: false,
             interleaved_clients: Whole::literal::<262_144>(),
             rate_limit: None,
         }
@@ -107,6 +120,10 @@ pub struct NtpSource {
     /// Whether the true transmit times of its packets are asked for (RFC 9769); where it knows none, the basic mode is used.
     #[serde(default)]
     pub interleaved: bool,
+    /// Whether PTP carries what is asked and answered (RFC 10030), from and to the UDP port 319: then NICs that stamp PTP alone
+    /// stamp it, and switches that are transparent clocks say how long they kept it.
+    #[serde(default)]
+    pub over_ptp: bool,
     /// How often it is asked at most, as a power of two of a second: -6 to 17.
     #[serde(default = "min_poll")]
     pub min_poll: Poll,
@@ -153,6 +170,14 @@ pub struct NtpSource {
     /// Whether it is measured and never selected.
     #[serde(default)]
     pub noselect: bool,
+}
+
+impl NtpSource {
+    /// The UDP port that it is asked at.
+    #[must_use]
+    pub fn udp_port(&self) -> u16 {
+        if self.over_ptp { MessageClass::Event.udp_port() } else { self.port.to_u16() }
+    }
 }
 
 fn ntp_port() -> Whole<1, 65535> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SmearKind;
 use crate::config::numbers::Whole;
-use crate::config::values::{InterfaceName, PortAddress, PortName};
+use crate::config::values::{DevicePath, InterfaceName, PortAddress, PortName};
 
 /// A port that time is served on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,6 +40,13 @@ pub struct PortTable {
     /// The only interface that a kernel port listens on; all where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<InterfaceName>,
+    /// Who stamps the packets of a kernel port that has an `interface`; `auto` where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamps: Option<Timestamps>,
+    /// The clock by which the NIC of a kernel port tells its stamps, where that is not its own: a virtual clock of it
+    /// (`/dev/ptp2`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware_clock: Option<DevicePath>,
     /// How its clients are told of a leap second. Where it is smeared, nobody is told: their time runs a little slower or
     /// faster for a while, and they must ask no port that does not.
     #[serde(default)]
@@ -51,6 +58,19 @@ pub(in super::super) type Mtu = Whole<576, 9600>;
 
 fn one_queue() -> Whole<1, 64> {
     Whole::literal::<1>()
+}
+
+/// Who stamps packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Timestamps {
+    /// The NIC, where it can; else the kernel.
+    #[default]
+    Auto,
+    /// The NIC; where it cannot, the program does not start.
+    Hardware,
+    /// The kernel.
+    Software,
 }
 
 /// Who moves the packets of a port.

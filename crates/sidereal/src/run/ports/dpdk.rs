@@ -1,6 +1,7 @@
 //! Ports that DPDK drives.
 
 use sidereal_cpu::LocalCounter;
+use sidereal_dataplane::LinkSpeed;
 use sidereal_nic_dpdk::{Device, DpdkPort, Eal, EalOptions, PortOptions, dpdk_version};
 use tracing::info;
 
@@ -53,6 +54,7 @@ impl Environment {
             capabilities: opened.capabilities,
             mac: Some(opened.mac),
             link: Link::Monitor { monitor: Box::new(opened.monitor), mac: opened.mac },
+            speed: LinkSpeed::default(),
         })
     }
 }

@@ -30,6 +30,7 @@ struct Answers {
     received: u64,
     sent: u64,
     not_sent: u64,
+    unstamped: u64,
     unanswered: [u64; NoAnswer::ALL.len()],
 }
 
@@ -38,7 +39,10 @@ pub(super) struct Incoming {
     pub(super) buffer: [u8; MAX_MESSAGE_LEN],
     pub(super) len: usize,
     pub(super) from: Address,
-    pub(super) arrival: Arrived,
+    /// When it came; `None` where only a stamp of the NIC would say so, and there is none.
+    pub(super) arrival: Option<Arrived>,
+    /// When we found it.
+    pub(super) found: Arrived,
 }
 
 /// By what Delay_Req are answered.
@@ -80,7 +84,7 @@ impl Domains {
         terms: Terms<'_>,
         happened: &mut Vec<Happened>,
     ) -> Option<Answer> {
-        let Incoming { buffer, len, from, arrival } = incoming;
+        let Incoming { buffer, len, from, arrival, .. } = incoming;
         let (len, from, arrival) = ((*len).min(buffer.len()), *from, *arrival);
         let domain = buffer.get(..len).and_then(|message| message.get(DOMAIN_AT)).copied();
         let is_request = Responder::is_request(buffer.get(..len).unwrap_or_default());
@@ -102,6 +106,10 @@ impl Domains {
                 continue;
             };
             port.answers.received += 1;
+            let Some(arrival) = arrival else {
+                port.answers.unstamped += 1;
+                continue;
+            };
             match responder.answer(buffer, len, terms.model.instant(arrival.ticks)) {
                 Ok(len) => {
                     // The answer goes by the way that the question came.
@@ -143,7 +151,9 @@ impl Answers {
 
     fn by_name(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let unanswered = NoAnswer::ALL.into_iter().zip(self.unanswered);
-        unanswered.map(|(reason, count)| (reason.name(), count)).chain([("delay_resp_not_sent", self.not_sent)])
+        unanswered
+            .map(|(reason, count)| (reason.name(), count))
+            .chain([("delay_resp_not_sent", self.not_sent), ("delay_req_unstamped", self.unstamped)])
     }
 }
 
@@ -189,7 +199,7 @@ mod tests {
         let mut buffer = [0; MAX_MESSAGE_LEN];
         let body = Body::DelayReq(Timestamp::ZERO);
         let len = Message { header, body, tlvs: Tlvs::NONE }.write(&mut buffer).unwrap();
-        Incoming { buffer, len, from: FROM, arrival: ARRIVAL }
+        Incoming { buffer, len, from: FROM, arrival: Some(ARRIVAL), found: ARRIVAL }
     }
 
     /// Domain 0 listens, domain 24 leads.
@@ -215,7 +225,7 @@ mod tests {
         let model = model();
         let answer = domains.take(incoming, Terms { responders, model: &model }, &mut happened);
         let ports = happened.into_iter().map(|happened| match happened {
-            Happened::PtpMessage { port, from: FROM, arrival: ARRIVAL, .. } => port,
+            Happened::PtpMessage { port, from: FROM, arrival: Some(ARRIVAL), .. } => port,
             other => panic!("{other:?}"),
         });
         (answer, ports.collect())

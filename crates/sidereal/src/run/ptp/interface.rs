@@ -2,17 +2,18 @@
 
 use sidereal_cpu::LocalCounter;
 use sidereal_engine::{PacketId, PtpOutgoing};
-use sidereal_nic_kernel::{Beside, PtpDatagram, PtpError, PtpLink, PtpSocket};
-use sidereal_phc::SystemClock;
-use sidereal_ptp::{MAX_MESSAGE_LEN, MessageClass, PortKey, Transport};
+use sidereal_nic_kernel::{Beside, PtpDatagram, PtpError, PtpLink, PtpSocket, Timestamping};
+use sidereal_ptp::{Address, MAX_MESSAGE_LEN, MessageClass, PortKey, Transport};
 use sidereal_time::{Arrived, StampSource, TxStamp, TxToken};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use super::domains::{Answer, Domains, Incoming, Terms};
-use crate::counter::locate;
+use super::ntp::Ntp;
+use crate::counter::Locate;
 use crate::run::happened::{Happened, is_unreachable};
+use crate::run::sockets::Stray;
 use crate::run::waiting::Ready;
 
 /// How soon stamps are looked for while some are missing.
@@ -24,7 +25,11 @@ const MESSAGES_PER_TURN: usize = 64;
 pub(super) struct Interface {
     name: String,
     transport: Transport,
+    /// Who stamps its packets.
+    timestamping: Timestamping,
     domains: Domains,
+    /// Answers NTP that PTP carries, where that is wanted.
+    ntp: Option<Ntp>,
     /// None while the interface is gone.
     socket: Option<PtpSocket>,
     /// The packets whose stamps are waited for.
@@ -36,11 +41,13 @@ pub(super) struct Interface {
 
 impl Interface {
     /// Without sockets and ports.
-    pub(super) fn new(name: &str, transport: Transport, counter: LocalCounter) -> Self {
+    pub(super) fn new(name: &str, transport: Transport, timestamping: Timestamping, counter: LocalCounter) -> Self {
         Self {
             name: name.to_owned(),
             transport,
+            timestamping,
             domains: Domains::default(),
+            ntp: None,
             socket: None,
             sent: Vec::new(),
             told: None,
@@ -60,9 +67,18 @@ impl Interface {
         self.domains.add(key, domain);
     }
 
+    /// Has NTP answered that comes here.
+    pub(super) fn serve_ntp(&mut self, ntp: Ntp) {
+        self.ntp = Some(ntp);
+    }
+
+    pub(super) const fn is_open(&self) -> bool {
+        self.socket.is_some()
+    }
+
     /// Opens the sockets.
     pub(super) fn open(&mut self) -> Result<(), PtpError> {
-        self.socket = Some(PtpSocket::open(&self.name, self.transport, Beside::Nobody)?);
+        self.socket = Some(PtpSocket::open(&self.name, self.transport, Beside::Nobody, self.timestamping)?);
         Ok(())
     }
 
@@ -105,7 +121,7 @@ impl Interface {
     pub(super) fn turn(
         &mut self,
         ready: &[Ready],
-        clock: &mut SystemClock,
+        clock: &mut dyn Locate,
         terms: Terms<'_>,
         happened: &mut Vec<Happened>,
     ) {
@@ -152,32 +168,67 @@ impl Interface {
         &mut self,
         socket: &mut PtpSocket,
         place: usize,
-        clock: &mut SystemClock,
+        clock: &mut dyn Locate,
         terms: Terms<'_>,
         happened: &mut Vec<Happened>,
     ) {
         for _ in 0..MESSAGES_PER_TURN {
             let mut buffer = [0; MAX_MESSAGE_LEN];
-            let PtpDatagram { len, from, stamp } = match socket.receive(place, &mut buffer) {
+            let asked = match socket.receive(place, &mut buffer) {
                 Ok(Some(received)) => received,
                 Ok(None) => return,
                 // The interface is down or gone, which is looked for.
                 Err(error) => return debug!("PTP on {}: {error}", self.name),
             };
-            let located = stamp.and_then(|stamp| locate(clock, stamp));
-            let by_us = || Arrived { ticks: self.counter.now(), source: StampSource::Software };
-            let mut incoming = Incoming { buffer, len, from, arrival: located.unwrap_or_else(by_us) };
-            if let Some(Answer { port, to, len }) = self.domains.take(&mut incoming, terms, happened) {
-                let answer = incoming.buffer.get(..len).unwrap_or_default();
-                let sent = socket.send(MessageClass::General, to, answer, None);
-                self.domains.sent(port, sent.is_ok());
-            }
+            let PtpDatagram { len, from, stamp, .. } = asked;
+            let found = Arrived { ticks: self.counter.now(), source: StampSource::Software };
+            let located = stamp.and_then(|stamp| clock.locate(stamp));
+            // Beside stamps of a NIC, those of us would be off by the time from it to here.
+            let arrival = located.or((self.timestamping == Timestamping::Software).then_some(found));
+            let mut incoming = Incoming { buffer, len, from, arrival, found };
+            self.hear(socket, &asked, &mut incoming, terms, happened);
         }
     }
 
-    fn stamped(&mut self, token: TxToken, stamp: TxStamp, clock: &mut SystemClock) -> Option<Happened> {
+    /// Takes a message that has come to a socket of another's: whether it is one on this interface, by which it came.
+    pub(super) fn hear_stray(&mut self, stray: &Stray, terms: Terms<'_>, happened: &mut Vec<Happened>) -> bool {
+        let Some(mut socket) = self.socket.take_if(|socket| socket.is_on(stray.interface, self.transport)) else {
+            return false;
+        };
+        let from = Address::Ip(stray.from.ip());
+        let class = Some(MessageClass::Event);
+        let asked =
+            PtpDatagram { len: stray.message.len(), from, from_port: stray.from.port(), to: None, class, stamp: None };
+        let buffer = [0; MAX_MESSAGE_LEN];
+        let (arrival, found) = (Some(stray.arrival), stray.arrival);
+        let mut incoming = Incoming { buffer, len: asked.len, from, arrival, found };
+        incoming.buffer.iter_mut().zip(&stray.message).for_each(|(to, byte)| *to = *byte);
+        self.hear(&mut socket, &asked, &mut incoming, terms, happened);
+        self.socket = Some(socket);
+        true
+    }
+
+    fn hear(
+        &mut self,
+        socket: &mut PtpSocket,
+        asked: &PtpDatagram,
+        incoming: &mut Incoming,
+        terms: Terms<'_>,
+        happened: &mut Vec<Happened>,
+    ) {
+        if self.ntp.as_mut().is_some_and(|ntp| ntp.take(socket, asked, incoming)) {
+            return;
+        }
+        if let Some(Answer { port, to, len }) = self.domains.take(incoming, terms, happened) {
+            let answer = incoming.buffer.get(..len).unwrap_or_default();
+            let sent = socket.send(MessageClass::General, to, answer, None);
+            self.domains.sent(port, sent.is_ok());
+        }
+    }
+
+    fn stamped(&mut self, token: TxToken, stamp: TxStamp, clock: &mut dyn Locate) -> Option<Happened> {
         let left = match stamp {
-            TxStamp::Stamped(stamp) => locate(clock, stamp),
+            TxStamp::Stamped(stamp) => clock.locate(stamp),
             TxStamp::Lost => None,
         };
         self.answered(token, left)
@@ -185,7 +236,12 @@ impl Interface {
 
     /// What became of a packet; nothing where that sending it has failed was told.
     fn answered(&mut self, token: TxToken, left: Option<Arrived>) -> Option<Happened> {
-        let packet = PacketId(token.redeem());
+        let key = token.redeem();
+        if let Some(ntp) = self.ntp.as_mut().filter(|_| Ntp::has_sent(key)) {
+            ntp.transmitted(key, left);
+            return None;
+        }
+        let packet = PacketId(key);
         let place = self.sent.iter().position(|sent| *sent == packet)?;
         self.sent.swap_remove(place);
         Some(Happened::Transmitted { packet, left })

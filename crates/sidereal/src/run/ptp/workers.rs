@@ -3,12 +3,11 @@
 use sidereal_cpu::LocalCounter;
 use sidereal_dataplane::{EnginePtp, PtpFrame};
 use sidereal_engine::{PacketId, PtpOutgoing};
-use sidereal_phc::SystemClock;
 use sidereal_ptp::{MAX_MESSAGE_LEN, PortKey};
 use sidereal_time::{Arrived, Stamp, StampSource};
 use std::time::Duration;
 
-use crate::counter::locate;
+use crate::counter::Locate;
 use crate::run::happened::Happened;
 
 /// How often the workers' rings are looked at: nothing wakes the engine.
@@ -44,7 +43,7 @@ impl Workers {
     }
 
     /// Takes what the workers have handed over.
-    pub(super) fn turn(&mut self, clock: &mut SystemClock, happened: &mut Vec<Happened>) {
+    pub(super) fn turn(&mut self, clock: &mut dyn Locate, happened: &mut Vec<Happened>) {
         if core::mem::take(&mut self.is_new) {
             happened.extend(self.link.ports().map(|(port, _)| Happened::PtpPort { port, usable: true }));
         }
@@ -55,7 +54,7 @@ impl Workers {
             let found = Arrived { ticks: found, source: StampSource::Software };
             let arrival = stamp.and_then(|stamp| self.place(stamp, clock)).unwrap_or(found);
             let message = buffer.get(..len).unwrap_or_default().to_vec();
-            happened.push(Happened::PtpMessage { port, from, message, arrival });
+            happened.push(Happened::PtpMessage { port, from, message, arrival: Some(arrival) });
         }
         while let Some((packet, stamp)) = self.link.poll_stamp() {
             let left = stamp.and_then(|stamp| self.place(stamp, clock));
@@ -64,8 +63,8 @@ impl Workers {
     }
 
     /// Where the local counter stood at a stamp of a port.
-    fn place(&self, stamp: Stamp, clock: &mut SystemClock) -> Option<Arrived> {
+    fn place(&self, stamp: Stamp, clock: &mut dyn Locate) -> Option<Arrived> {
         let Stamp { ticks, counter, source } = stamp;
-        if counter == self.counter.counter() { Some(Arrived { ticks, source }) } else { locate(clock, stamp) }
+        if counter == self.counter.counter() { Some(Arrived { ticks, source }) } else { clock.locate(stamp) }
     }
 }

@@ -262,6 +262,7 @@ fn source_options(other: usize, table: &SourceTable, problems: &mut Problems) ->
         },
         key: if table.authenticated { key() } else { None },
         interleaved: table.interleaved,
+        over_ptp: None,
         min_poll,
         max_poll,
         iburst: table.iburst,

@@ -1,0 +1,239 @@
+//! Who stamps the packets of kernel ports: the NIC, where the configuration lets it and this machine has one that can.
+
+use sidereal_cpu::LocalCounter;
+use sidereal_nic_kernel::{Enabled, HardwareStamping, RxFilter, Timestamping, enable_stamping, hardware_stamping};
+use sidereal_phc::{Access, PtpClock};
+use sidereal_time::ClockId;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use tracing::{info, warn};
+
+use crate::config::{self, Config, DevicePath, Invalid, KernelPort, PortKind, Steer, TimeScale, Timestamps};
+
+/// The clocks of this host besides the system's, and which of them stamp the packets of which interface.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stamping {
+    clocks: Vec<config::PtpClock>,
+    interfaces: Vec<(String, Timestamping)>,
+}
+
+/// What cannot be done on this machine of what the configuration says.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// The path of the key that says it.
+    pub(crate) key: String,
+    /// What is wrong, and what to do about it.
+    pub(crate) invalid: Invalid,
+}
+
+/// The NIC's stamps of one interface.
+struct Found {
+    device: PathBuf,
+    bind_phc: Option<u32>,
+    /// What it is to stamp of all that comes.
+    wanted: RxFilter,
+}
+
+impl Stamping {
+    /// The clocks that `config` lists, and packets that the kernel stamps: what is known without this machine.
+    pub(crate) fn listed(config: &Config) -> Self {
+        Self { clocks: config.ptp_clocks.clone(), interfaces: Vec::new() }
+    }
+
+    /// Has the NICs stamp that `config` wants to. Of one that is not there or cannot, only who says `hardware` is told.
+    pub(crate) fn enable(config: &Config, counter: LocalCounter) -> Result<Self, Refused> {
+        let mut stamping = Self::listed(config);
+        for (key, kernel, interface) in stamped_ports(config) {
+            if stamping.interfaces.iter().any(|(known, _)| known == interface) {
+                continue;
+            }
+            let enabled = find(config, kernel, interface, counter).and_then(|found| stamping.set(interface, &found));
+            match enabled {
+                Ok(()) => {}
+                Err(invalid) if kernel.timestamps == Timestamps::Hardware => {
+                    return Err(refused(&key, kernel, invalid));
+                }
+                Err(invalid) => info!("{}: its packets are stamped by the kernel", invalid.what),
+            }
+        }
+        Ok(stamping)
+    }
+
+    /// What [`Self::enable`] would refuse, without touching anything.
+    pub(crate) fn problems(config: &Config, counter: LocalCounter) -> Vec<Refused> {
+        let hardware = stamped_ports(config).filter(|(_, kernel, _)| kernel.timestamps == Timestamps::Hardware);
+        let problem = |(key, kernel, interface): (String, &KernelPort, &str)| {
+            let invalid = find(config, kernel, interface, counter).err()?;
+            Some(refused(&key, kernel, invalid))
+        };
+        hardware.filter_map(problem).collect()
+    }
+
+    /// The clocks, in the order of their numbers: the first is 1, because 0 is the system clock's.
+    pub(crate) fn clocks(&self) -> &[config::PtpClock] {
+        &self.clocks
+    }
+
+    /// Who stamps what passes `interface`.
+    pub(crate) fn of(&self, interface: &str) -> Timestamping {
+        let found = self.interfaces.iter().find(|(known, _)| known == interface);
+        found.map_or(Timestamping::Software, |(_, timestamping)| *timestamping)
+    }
+
+    /// The interfaces whose NICs stamp.
+    pub(crate) fn interfaces(&self) -> impl Iterator<Item = (&str, Timestamping)> {
+        self.interfaces.iter().map(|(name, timestamping)| (name.as_str(), *timestamping))
+    }
+
+    fn set(&mut self, interface: &str, found: &Found) -> Result<(), Invalid> {
+        let device: DevicePath = found.device.display().to_string().parse()?;
+        let Enabled { device: nic, filter, previous } = enable_stamping(interface, found.wanted).map_err(|error| {
+            Invalid::new(error.to_string(), "give the program what it lacks, or write \"software\"")
+        })?;
+        match previous {
+            Some(previous) if !(previous.tx && previous.filter == filter) => {
+                warn!("{nic} now stamps received packets by the filter {filter}, it was {}", previous.filter);
+            }
+            _ => info!("{nic} stamps packets, received ones by the filter {filter}, told by {device}"),
+        }
+        let place = self.clocks.iter().position(|known| is_same(known.device.as_path(), &found.device));
+        let place = place.unwrap_or_else(|| {
+            self.clocks.push(config::PtpClock { device, steer: Steer::Off, scale: TimeScale::Tai });
+            self.clocks.len() - 1
+        });
+        let clock = ClockId(u8::try_from(place + 1).unwrap_or(u8::MAX));
+        self.interfaces
+            .push((interface.to_owned(), Timestamping::Hardware { clock, bind_phc: found.bind_phc, filter }));
+        Ok(())
+    }
+}
+
+/// The kernel ports whose packets a NIC may stamp, with the paths of their tables.
+fn stamped_ports(config: &Config) -> impl Iterator<Item = (String, &KernelPort, &str)> {
+    config.ports.iter().enumerate().filter_map(|(index, port)| match &port.kind {
+        PortKind::Kernel(kernel) if kernel.timestamps != Timestamps::Software => {
+            Some((format!("port.{index}"), kernel, kernel.interface.as_ref()?.as_str()))
+        }
+        PortKind::Kernel(_) | PortKind::Dpdk(_) => None,
+    })
+}
+
+fn refused(key: &str, kernel: &KernelPort, invalid: Invalid) -> Refused {
+    let key = format!("{key}.{}", if kernel.hardware_clock.is_some() { "hardware_clock" } else { "timestamps" });
+    Refused { key, invalid: Invalid::new(format!("\"hardware\" cannot be done: {}", invalid.what), invalid.remedy) }
+}
+
+/// What stamps, and by which clock it is told.
+fn find(config: &Config, kernel: &KernelPort, interface: &str, counter: LocalCounter) -> Result<Found, Invalid> {
+    const OTHERWISE: &str = "write \"auto\" or \"software\", or name an interface whose NIC can (`ethtool -T`)";
+    let offered = hardware_stamping(interface).map_err(|error| Invalid::new(error.to_string(), OTHERWISE))?;
+    let (true, Some(own)) = (offered.is_usable(), offered.phc_index) else {
+        let what = format!("the NIC of {interface} takes no hardware stamps");
+        return Err(Invalid::new(what, OTHERWISE));
+    };
+    let own_device = PtpClock::device(own);
+    let device = kernel.hardware_clock.as_ref().map_or(own_device.clone(), |clock| clock.as_path().to_owned());
+    let clock = PtpClock::open(&device, Access::Read, counter).map_err(|error| {
+        Invalid::new(error.to_string(), "let this user read it, or write `timestamps = \"software\"`")
+    })?;
+    let bind_phc = match clock.index() {
+        Some(index) if index != own && clock.virtual_of() == Some(own) => Some(index),
+        Some(index) if index != own => {
+            let what = format!("{} is no clock of the NIC of {interface}", device.display());
+            let remedy = format!("write \"{}\", or a virtual clock of that", own_device.display());
+            return Err(Invalid::new(what, remedy));
+        }
+        _ => None,
+    };
+    Ok(Found { device, bind_phc, wanted: wanted(config, interface, &offered) })
+}
+
+/// The least that is worth to be stamped, of what the NIC can.
+fn wanted(config: &Config, interface: &str, offered: &HardwareStamping) -> RxFilter {
+    let is_here = |name: &config::PortName| {
+        config.ports.iter().any(|port| {
+            port.name == *name
+                && matches!(&port.kind, PortKind::Kernel(kernel)
+                    if kernel.interface.as_ref().is_some_and(|own| own.as_str() == interface))
+        })
+    };
+    let speaks_ptp = config.ntp_server.over_ptp
+        || config.ptp.iter().any(|instance| is_here(&instance.port))
+        || config.ntp_sources.iter().any(|source| source.over_ptp);
+    let asks_ntp = config.ntp_sources.iter().any(|source| !source.over_ptp);
+    let wishes: &[RxFilter] = match (speaks_ptp, asks_ntp) {
+        (true, true) => &[RxFilter::All, RxFilter::PtpV2Event, RxFilter::PtpV2L2Event],
+        (true, false) => &[RxFilter::PtpV2Event, RxFilter::PtpV2L2Event, RxFilter::PtpV2L4Event],
+        (false, _) => &[RxFilter::Ntp, RxFilter::PtpV2Event],
+    };
+    let able = wishes.iter().find(|wish| offered.least_filter(**wish).is_some());
+    able.copied().unwrap_or(RxFilter::PtpV2Event)
+}
+
+/// Whether both paths lead to one device.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let number = |path: &Path| path.metadata().map(|metadata| metadata.rdev()).ok().filter(|number| *number != 0);
+    one == other || matches!((number(one), number(other)), (Some(one), Some(other)) if one == other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(more: &str, tables: &str) -> Config {
+        let text =
+            format!("[[port]]\nname = 'a'\nbackend = 'kernel'\naddresses = ['::']\ninterface = 'lo'\n{more}\n{tables}");
+        Config::parse(&text, Path::new("F")).unwrap()
+    }
+
+    fn offered(rx_filters: Vec<RxFilter>) -> HardwareStamping {
+        HardwareStamping {
+            device: "lo".into(),
+            phc_index: Some(0),
+            tx: true,
+            one_step_sync: false,
+            one_step_peer_delay: false,
+            rx_filters,
+            raw: true,
+        }
+    }
+
+    #[test]
+    fn an_interface_without_is_stamped_by_the_kernel_unless_hardware_is_asked_for() {
+        let auto = Stamping::enable(&config("", "[[ptp_clock]]\ndevice = '/dev/ptp9'"), LocalCounter::best()).unwrap();
+        assert_eq!((auto.of("lo"), auto.clocks().len()), (Timestamping::Software, 1));
+        let hardware = config("timestamps = 'hardware'", "");
+        let Refused { key, invalid } = Stamping::enable(&hardware, LocalCounter::best()).unwrap_err();
+        assert_eq!(key, "port.0.timestamps");
+        assert!(invalid.what.starts_with("\"hardware\" cannot be done: ") && invalid.what.contains("lo"), "{invalid}");
+        assert!(invalid.remedy.contains("\"software\""), "{invalid}");
+        assert_eq!(Stamping::problems(&hardware, LocalCounter::best()).len(), 1);
+        let software = config("timestamps = 'software'", "");
+        assert_eq!(stamped_ports(&software).count(), 0);
+    }
+
+    #[test]
+    fn the_filter_is_the_least_that_serves_who_is_there() {
+        let ptp = "[[ptp]]\nname = 'p'\n[[ptp.port]]\nport = 'a'\n";
+        let ntp = "[[ntp.source]]\naddress = '10.0.0.1'\n";
+        let all = || offered(vec![RxFilter::None, RxFilter::All, RxFilter::Ntp, RxFilter::PtpV2Event]);
+        let of_ptp = || offered(vec![RxFilter::None, RxFilter::PtpV2Event]);
+        for (tables, nic, filter) in [
+            (ptp.to_owned(), all(), RxFilter::PtpV2Event),
+            (ntp.to_owned(), all(), RxFilter::Ntp),
+            (format!("{ptp}{ntp}"), all(), RxFilter::All),
+            (format!("{ptp}{ntp}"), of_ptp(), RxFilter::PtpV2Event),
+            (ntp.to_owned(), of_ptp(), RxFilter::PtpV2Event),
+        ] {
+            assert_eq!(wanted(&config("", &tables), "lo", &nic), filter, "{tables}");
+        }
+    }
+
+    #[test]
+    fn one_device_has_many_paths() {
+        assert!(is_same(Path::new("/dev/null"), Path::new("/dev/../dev/null")));
+        assert!(is_same(Path::new("/dev/ptp99"), Path::new("/dev/ptp99")));
+        assert!(!is_same(Path::new("/dev/null"), Path::new("/dev/zero")));
+        assert!(!is_same(Path::new("/"), Path::new("/tmp")));
+    }
+}
