@@ -35,7 +35,7 @@ pub enum TxStrategy {
     /// T3 comes from a model of how long replies take from being handed over to the wire, calibrated by TX stamps: those of
     /// interleaved clients, and of a reply now and then.
     Predicted,
-    /// T3 is when the burst will be handed over, told from the pace of those before it. No stamp says more; what the port
+    /// T3 is when the burst will be handed over, told from the pace of those before it. No stamp of a NIC says more; what the port
     /// knows of a reply that has left, interleaved clients get with the next one.
     AfterTheFact,
 }
@@ -53,9 +53,11 @@ impl TxStrategy {
     /// What a port with these capabilities allows; `counter` is its own clock.
     #[must_use]
     pub fn of(capabilities: &Capabilities, counter: Option<Counter>) -> Self {
+        // The kernel's stamps are of CLOCK_REALTIME, which is known beside the counter to a part of a microsecond only: what they
+        // seemed to show would make T3 too late.
         let stamped = match capabilities.tx_stamps.get() {
-            TxStamps::Kernel | TxStamps::Latch | TxStamps::Fifo(_) | TxStamps::Hardware => true,
-            TxStamps::None | TxStamps::Software => false,
+            TxStamps::Latch | TxStamps::Fifo(_) | TxStamps::Hardware => true,
+            TxStamps::None | TxStamps::Software | TxStamps::Kernel => false,
         };
         let tick = capabilities.clock.map_or(Rate::NANOSECOND, |clock| clock.tick);
         match (capabilities.send_on_time.get(), counter) {
@@ -80,7 +82,7 @@ impl fmt::Display for TxStrategy {
         f.write_str(match self {
             Self::SendOnTime { .. } => "send on time (the NIC sends each burst at the T3 that it carries)",
             Self::Predicted => "predicted (a model of the way to the wire, calibrated by TX stamps)",
-            Self::AfterTheFact => "after the fact (replies tell when they are handed over; no TX stamp says more)",
+            Self::AfterTheFact => "after the fact (replies tell when they are handed over; no TX stamp of a NIC says more)",
         })
     }
 }

@@ -24,7 +24,7 @@ fn captures(prefix: &str) -> Vec<PathBuf> {
 fn every_unicast_frame_is_good_and_its_payload_is_ntp() {
     let mut checked = 0;
     for path in captures("ntp") {
-        if path.ends_with("ntp4-broadcast.pcap") {
+        if path.ends_with("ntp4-broadcast.pcap") || path.ends_with("ntp-over-ptp.pcap") {
             continue;
         }
         for frame in frames(&path) {
