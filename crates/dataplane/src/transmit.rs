@@ -82,7 +82,9 @@ impl fmt::Display for TxStrategy {
         f.write_str(match self {
             Self::SendOnTime { .. } => "send on time (the NIC sends each burst at the T3 that it carries)",
             Self::Predicted => "predicted (a model of the way to the wire, calibrated by TX stamps)",
-            Self::AfterTheFact => "after the fact (replies tell when they are handed over; no TX stamp of a NIC says more)",
+            Self::AfterTheFact => {
+                "after the fact (replies tell when they are handed over; no TX stamp of a NIC says more)"
+            }
         })
     }
 }
@@ -430,10 +432,12 @@ mod tests {
             assert!(transmitter.handed_over(Ticks(found + takes), 1, &departures));
             transmitter.spread().to_bits()
         };
-        assert_eq!(spread_after(0, 50_000), 0);
-        assert_eq!(spread_after(100_000, 49_500), 0);
+        for burst in 0..2_000 {
+            assert_eq!(spread_after(burst * 100_000, 50_000), 0);
+        }
+        assert_eq!(spread_after(200_000_000, 49_500), 0);
         // 20 us too late: two steps of 15 us.
-        assert_eq!(spread_after(200_000, 29_000), 2);
+        assert_eq!(spread_after(200_100_000, 29_000), 2);
     }
 
     #[test]

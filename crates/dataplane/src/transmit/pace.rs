@@ -4,7 +4,8 @@ use sidereal_nic::BURST;
 use sidereal_time::Ticks;
 
 /// Learned from the bursts before, for each number of packets by itself: reading clocks costs as much for one packet as for
-/// many. What took less than was thought is followed four times as readily as what took more.
+/// many. What took less than was thought is followed sixteen times as readily as what took more, from the first burst on: it may have
+/// been a cold one.
 #[derive(Debug)]
 pub(super) struct Pace {
     /// Ticks, times [`Self::SCALE`].
@@ -20,10 +21,13 @@ impl Default for Pace {
 impl Pace {
     const SCALE: u64 = 256;
     /// The part of a quicker burst's difference that is believed, and of a slower one's.
-    const READINESS: u64 = 16;
-    const HESITATION: u64 = 64;
+    const READINESS: u64 = 8;
+    const HESITATION: u64 = 128;
     /// A burst that took longer was interrupted: the next will not be.
     const MOST_TICKS: u64 = 1 << 20;
+    /// An excess counts up to what was thought and so many ticks more: one burst in a while is twice as slow, and what is slow for
+    /// good is learned in some steps.
+    const MOST_EXCESS: u64 = 1024 * Self::SCALE;
 
     #[inline]
     pub(super) fn leaving(&self, found: Ticks, packets: usize) -> Ticks {
@@ -38,11 +42,10 @@ impl Pace {
             return;
         }
         let took = taken * Self::SCALE;
-        *scaled = match *scaled {
-            0 => took,
-            known if took < known => known - (known - took) / Self::READINESS,
-            // One burst in a while is twice as slow; what is twice as slow for good is learned in some steps.
-            known => known + (took - known).min(known) / Self::HESITATION,
+        *scaled = if took < *scaled {
+            *scaled - (*scaled - took) / Self::READINESS
+        } else {
+            *scaled + (took - *scaled).min(*scaled + Self::MOST_EXCESS) / Self::HESITATION
         };
     }
 }
@@ -60,23 +63,27 @@ mod tests {
     fn quick_bursts_are_followed_sooner_than_slow_ones() {
         let mut pace = Pace::default();
         assert_eq!(told(&pace), 0);
-        pace.learn(Ticks(7), Ticks(1007), 4);
-        assert_eq!(told(&pace), 1000);
-        pace.learn(Ticks(0), Ticks(1640), 4);
-        let slower = told(&pace) - 1000;
-        pace.learn(Ticks(0), Ticks(1000 + slower - 640), 4);
-        assert_eq!(slower, 10);
-        assert!(told(&pace) < 1000 - 25, "{}", told(&pace));
+        pace.learn(Ticks(7), Ticks(7 + 100_000), 4);
+        assert_eq!(told(&pace), 8, "the first may be a cold one");
+        for _ in 0..4000 {
+            pace.learn(Ticks(0), Ticks(4000), 4);
+        }
+        let known = told(&pace);
+        assert!((3990..=4000).contains(&known), "{known}");
+        pace.learn(Ticks(0), Ticks(3200), 4);
+        let quicker = told(&pace);
+        assert!((95..=100).contains(&(known - quicker)), "{quicker}");
+        pace.learn(Ticks(0), Ticks(100_000), 4);
+        assert!((38..=40).contains(&(told(&pace) - quicker)), "{}", told(&pace));
     }
 
     #[test]
     fn an_interrupted_burst_says_nothing() {
         let mut pace = Pace::default();
-        pace.learn(Ticks(0), Ticks(500), 4);
         pace.learn(Ticks(0), Ticks(1 << 20), 4);
         pace.learn(Ticks(500), Ticks(0), 4);
-        pace.learn(Ticks(0), Ticks(500), 40);
-        assert_eq!(told(&pace), 500);
+        pace.learn(Ticks(0), Ticks(12_800), 40);
+        assert_eq!(told(&pace), 0);
     }
 
     #[test]
