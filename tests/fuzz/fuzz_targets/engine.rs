@@ -8,15 +8,17 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use libfuzzer_sys::fuzz_target;
 use sidereal_engine::{
-    Action, Address, BroadcastOptions, ClockId, ClockOptions, ClockReading, ClockScale, Engine, EngineConfig, Event,
-    Flags, Outgoing, PacketId, Reference, ReferenceKind, SelectionOptions, SmearOptions, Snapshot, SourceId,
-    SourceKind, SourceOptions, Steer, Synchronisation, SystemReference,
+    Action, Address, BroadcastOptions, ClockOptions, ClockReading, ClockScale, Engine, EngineConfig, Event, Flags,
+    Outgoing, PacketId, Reference, ReferenceKind, SelectionOptions, SmearOptions, Snapshot, SourceId, SourceKind,
+    SourceOptions, Steer, Synchronisation, SystemReference,
 };
 use sidereal_ntp::{AssociationOptions, BroadcasterOptions, LeapIndicator, Poll, ReferenceId, Role, Stratum};
 use sidereal_ptp::{ClockIdentity, DelayMechanism, InstanceOptions, MAX_FOREIGN_MASTERS, Message, PortKey};
 use sidereal_publish::Words;
 use sidereal_servo::{Discipline, FilterOptions, ServoOptions, SteeringOptions};
-use sidereal_time::{Arrived, Counter, Instant, LeapTable, LocalClock, Rate, Reading, Span, StampSource, Ticks, Utc};
+use sidereal_time::{
+    Arrived, ClockId, Counter, Instant, LeapTable, LocalClock, Rate, Reading, Span, StampSource, Ticks, Utc,
+};
 
 /// More actions than the engine may ever have waiting.
 const MANY: usize = 1_000;
@@ -263,7 +265,7 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     };
     let rate = if rate % 4 == 0 { Rate::from_bits(u64::from(rate) << 48) } else { Rate::NANOSECOND };
-    let local = LocalClock { counter: Counter::Nic, width, rate, precision: precision.cast_signed() };
+    let local = LocalClock { counter: Counter::Nic(ClockId(1)), width, rate, precision: precision.cast_signed() };
     let mut world = World { input, now: Ticks(0), passed: Span::ZERO, sent: None, ptp_sent: None };
     let mut engine = Engine::new(local, config(seed), LeapTable::built_in(), world.now);
     while let Some(event) = world.event() {
@@ -295,7 +297,8 @@ fuzz_target!(|bytes: &[u8]| {
         }
         if let Some((source, from, payload)) = world.answer() {
             let arrival = Arrived { ticks: world.now, source: StampSource::Kernel };
-            engine.handle(Event::Datagram { source, from, payload: &payload, arrival, reception: Span::ZERO }, world.now);
+            engine
+                .handle(Event::Datagram { source, from, payload: &payload, arrival, reception: Span::ZERO }, world.now);
         }
     }
 });
