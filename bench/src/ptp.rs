@@ -2,6 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 use sidereal_dataplane::{Framing, PtpJudge, PtpService, PtpTerms, PtpTime, PtpVerdict};
+use sidereal_engine::NicClocks;
 use sidereal_nic::RxChecksums;
 use sidereal_ptp::{
     Address, ClockIdentity, Destination, MessageClass, MessageType, PortIdentity, PortKey, Responder, Responders,
@@ -96,7 +97,7 @@ impl PtpBench {
     pub fn answer(&mut self) -> usize {
         let len = self.arrive();
         let (local, clock, now) = (&self.local, &self.clock, self.now);
-        let time = PtpTime { local, local_ntp: clock, realtime_ntp: clock, now };
+        let time = PtpTime { local, local_ntp: clock, realtime_ntp: clock, nics: &NicClocks::default(), now };
         let terms = PtpTerms { responders: &self.responders, time: Some(time) };
         let verdict = self.judge.frame(&mut self.buffer, len, RxChecksums::Unknown, None, &terms);
         let Some(PtpVerdict::DelayResp { len }) = verdict else { panic!("no answer but {verdict:?}") };

@@ -28,6 +28,7 @@ fn build() -> Result<(), String> {
         .file("csrc/eal.c")
         .file("csrc/port.c")
         .file("csrc/burst.c")
+        .file("csrc/timesync.c")
         // The packet path is the point of the shim; at -O0 DPDK's inline functions are ten times slower.
         .opt_level(3)
         .warnings(true)

@@ -3,6 +3,7 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crossbeam_utils::CachePadded;
 use sidereal_ntp::ReplyKind;
+use sidereal_time::StampFault;
 
 use crate::DropReason;
 
@@ -54,11 +55,21 @@ pub enum Count {
     T3Missed,
     /// Bursts answered as unsynchronised because the snapshot was too old.
     StaleBursts,
+    /// Stamps of a NIC that are not believed: [`StampFault::Zero`].
+    StampsZero,
+    /// [`StampFault::UnknownClock`].
+    StampsOfUnknownClock,
+    /// [`StampFault::Off2To32Ns`].
+    StampsOff2To32Ns,
+    /// [`StampFault::Future`].
+    StampsFromTheFuture,
+    /// [`StampFault::Old`].
+    StampsTooOld,
 }
 
 impl Count {
     /// All of them, in order.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 27] = [
         Self::Received,
         Self::Bursts,
         Self::Sent,
@@ -81,6 +92,11 @@ impl Count {
         Self::T3SpreadNs,
         Self::T3Missed,
         Self::StaleBursts,
+        Self::StampsZero,
+        Self::StampsOfUnknownClock,
+        Self::StampsOff2To32Ns,
+        Self::StampsFromTheFuture,
+        Self::StampsTooOld,
     ];
 
     /// Its name in `status`.
@@ -109,6 +125,23 @@ impl Count {
             Self::T3SpreadNs => "t3_spread_ns",
             Self::T3Missed => "t3_missed",
             Self::StaleBursts => "stale_bursts",
+            Self::StampsZero => StampFault::Zero.name(),
+            Self::StampsOfUnknownClock => StampFault::UnknownClock.name(),
+            Self::StampsOff2To32Ns => StampFault::Off2To32Ns.name(),
+            Self::StampsFromTheFuture => StampFault::Future.name(),
+            Self::StampsTooOld => StampFault::Old.name(),
+        }
+    }
+
+    /// Where stamps with this fault are counted.
+    #[must_use]
+    pub const fn of_fault(fault: StampFault) -> Self {
+        match fault {
+            StampFault::Zero => Self::StampsZero,
+            StampFault::UnknownClock => Self::StampsOfUnknownClock,
+            StampFault::Off2To32Ns => Self::StampsOff2To32Ns,
+            StampFault::Future => Self::StampsFromTheFuture,
+            StampFault::Old => Self::StampsTooOld,
         }
     }
 }

@@ -11,6 +11,7 @@ mod counters;
 mod exception;
 mod judge;
 mod limits;
+mod nic_clock;
 mod over_ptp;
 mod ptp;
 mod residence;
@@ -23,6 +24,7 @@ pub use counters::{Count, CounterReading, WorkerCounters};
 pub use exception::{FrameReceiver, FrameSender, WorkerLink, frame_ring};
 pub use judge::{Judge, Service, Terms};
 pub use limits::{EXCEPTION_RING_BYTES, FRAME_MAX, SNAPSHOT_STALE_S};
+pub use nic_clock::{EngineNicClock, WorkerNicClock, nic_clock_ring};
 pub use over_ptp::{Carried, CarriedArrival, LinkSpeed, OverPtp, OverPtpParts, OverPtpServer};
 pub use ptp::{
     EnginePtp, Framing, PtpFrame, PtpJudge, PtpMessage, PtpService, PtpTerms, PtpTime, PtpVerdict, WorkerPtp, ptp_link,

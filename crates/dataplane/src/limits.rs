@@ -55,3 +55,13 @@ pub(crate) const SEND_AHEAD: u64 = 250_000;
 
 /// For how long the latest T3 is remembered, in seconds; twice that at the most.
 pub(crate) const LATENESS_WINDOW_S: u64 = 16;
+
+/// Answers about a NIC's clock that wait for the engine, which asks at most 128 times a second and looks once a millisecond. Where it
+/// does not look, further ones are dropped.
+pub(crate) const NIC_CLOCK_ANSWERS: usize = 16;
+
+/// Turns with packets for which a reading of a NIC's clock is put off: some hundred microseconds under load.
+pub(crate) const NIC_CLOCK_PUT_OFF: u32 = 64;
+
+/// How often the clock is read for one answer, of which the quickest counts: each costs some reads across the bus.
+pub(crate) const NIC_CLOCK_TRIES: usize = 3;

@@ -10,9 +10,10 @@ use sidereal_time::{Counter, NtpClock, NtpShort, NtpTimestamp, Rate, Span, Stamp
 use std::sync::Arc;
 
 use crate::limits::{FRAME_MAX, PTP_SENT_PER_TURN, SNAPSHOT_STALE_S, STAMPS_PER_TURN};
+use crate::nic_clock::locate;
 use crate::ptp::is_ptp;
 use crate::transmit::{Held, Sampling, Transmitter, TxOptions};
-use crate::{Count, Judge, PtpTime, Residence, Terms, Verdict, WorkerCounters, WorkerLink, WorkerPtp};
+use crate::{Count, Judge, PtpTime, Residence, Terms, Verdict, WorkerCounters, WorkerLink, WorkerNicClock, WorkerPtp};
 
 /// Answers what one queue brings.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ pub struct Worker<R: RxQueue, T: TxQueue<R::Packet>, C: TickSource = LocalCounte
     residence: Residence,
     link: Option<WorkerLink>,
     ptp: Option<WorkerPtp>,
+    nic_clock: Option<WorkerNicClock>,
     frame: Box<[u8; FRAME_MAX]>,
 }
 
@@ -57,6 +59,8 @@ pub struct Parts<R, T, C = LocalCounter> {
     pub link: Option<WorkerLink>,
     /// Its link to the engine, where its port carries PTP.
     pub ptp: Option<WorkerPtp>,
+    /// The clock of its port, where this is the worker of the first queue.
+    pub nic_clock: Option<WorkerNicClock>,
 }
 
 /// The reader of the engine's snapshot.
@@ -92,6 +96,7 @@ impl<R: RxQueue, T: TxQueue<R::Packet>, C: TickSource> Worker<R, T, C> {
             residence: parts.residence,
             link: parts.link,
             ptp: parts.ptp,
+            nic_clock: parts.nic_clock,
             frame: Box::new([0; FRAME_MAX]),
         }
     }
@@ -111,6 +116,9 @@ impl<R: RxQueue, T: TxQueue<R::Packet>, C: TickSource> Worker<R, T, C> {
         }
         let originated = self.send_for_engine() + self.send_for_kernel();
         self.take_stamps();
+        if let Some(nic_clock) = &mut self.nic_clock {
+            nic_clock.serve(received == 0, self.clock.rate(), || self.counter.now());
+        }
         if self.residence.exchange() {
             // Somebody reads the statistics: the time to ask for what may cost a system call.
             self.counters.set(Count::Missed, self.rx.missed());
@@ -144,7 +152,7 @@ impl<R: RxQueue, T: TxQueue<R::Packet>, C: TickSource> Worker<R, T, C> {
 
         for packet in &mut self.burst {
             let by_port = packet.stamp();
-            let stamp = by_port.and_then(|stamp| self.clock.read(stamp));
+            let stamp = by_port.and_then(|stamp| self.clock.read(stamp, || now, &self.counters));
             let receive = stamp.unwrap_or(found);
             let carried = match packet.content() {
                 Content::Frame { buffer, len, checksums } => {
@@ -283,7 +291,7 @@ impl<R: RxQueue, T: TxQueue<R::Packet>, C: TickSource> Worker<R, T, C> {
                     stamp.is_some()
                 }
                 _ => {
-                    let at = stamp.and_then(|stamp| self.clock.read(stamp));
+                    let at = stamp.and_then(|stamp| self.clock.read(stamp, || self.counter.now(), &self.counters));
                     self.transmitter.stamped(key, at, &self.clock.local, &self.counters);
                     if Transmitter::is_own(key) {
                         continue;
@@ -392,9 +400,17 @@ impl Clock {
         self.local.at(ticks)
     }
 
-    /// The time of a stamp, of this burst or the one before; `None` for one of a counter that no model is known of.
-    fn read(&self, stamp: Stamp) -> Option<NtpTimestamp> {
+    /// The time of a stamp, of this burst or the one before, where the local counter stands at `now`; `None` for one of a counter
+    /// that no model is known of, and for one of a NIC that is not believed, which is counted.
+    fn read(&self, stamp: Stamp, now: impl FnOnce() -> Ticks, counters: &WorkerCounters) -> Option<NtpTimestamp> {
         match stamp.counter {
+            Counter::Nic(clock) => match locate(&self.reader.get().nics, clock, stamp.ticks, now()) {
+                Ok(ticks) => Some(self.local.at(ticks)),
+                Err(fault) => {
+                    counters.add(Count::of_fault(fault), 1);
+                    None
+                }
+            },
             Counter::Realtime => {
                 let at = self.realtime.at(stamp.ticks);
                 Some(if self.smear.is_some() { SmearedClock::seen_by(self.found, at) } else { at })
@@ -406,8 +422,8 @@ impl Clock {
 
     /// What PTP is told, as a burst is found at `now`; `None` where the snapshot is too old.
     fn ptp(&self, now: Ticks) -> Option<PtpTime<'_>> {
-        let Snapshot { local, local_ntp, realtime_ntp, .. } = self.reader.get();
-        (!self.is_stale).then_some(PtpTime { local, local_ntp, realtime_ntp, now })
+        let Snapshot { local, local_ntp, realtime_ntp, nics, .. } = self.reader.get();
+        (!self.is_stale).then_some(PtpTime { local, local_ntp, realtime_ntp, nics, now })
     }
 
     /// How long a tick of the local counter is.

@@ -99,6 +99,7 @@ impl Bench {
             residence: residence().0,
             link: None,
             ptp: None,
+            nic_clock: None,
         });
         Self { worker, client, control, counters, clock: snapshot.local_ntp }
     }

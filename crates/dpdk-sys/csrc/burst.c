@@ -3,12 +3,14 @@
 
 #include <stdbool.h>
 #include <string.h>
+#include <time.h>
 
 #include <rte_ethdev.h>
 #include <rte_ether.h>
 #include <rte_mbuf.h>
 #include <rte_mbuf_dyn.h>
 #include <rte_prefetch.h>
+#include <rte_time.h>
 
 static uint16_t checksum_flags(const struct rte_mbuf *mbuf)
 {
@@ -24,10 +26,35 @@ static uint16_t checksum_flags(const struct rte_mbuf *mbuf)
 	return 0;
 }
 
+/* Whether it is an event message of PTP over Ethernet, untagged: type and version lie behind the header. */
+static bool is_ptp_event(const struct shim_packet *packet)
+{
+	uint16_t type;
+
+	if (packet->length <= RTE_ETHER_HDR_LEN)
+		return false;
+	memcpy(&type, packet->data + 2 * RTE_ETHER_ADDR_LEN, sizeof(type));
+	return type == RTE_BE16(RTE_ETHER_TYPE_1588) && (packet->data[RTE_ETHER_HDR_LEN] & 0x0f) < 4;
+}
+
+/* Reads the register in which the port has kept when the packet arrived. */
+static void take_latch(struct shim_rx_queue *queue, const struct rte_mbuf *mbuf, struct shim_packet *packet)
+{
+	struct timespec at;
+
+	queue->events += is_ptp_event(packet);
+	if (!(mbuf->ol_flags & RTE_MBUF_F_RX_IEEE1588_TMST) ||
+	    rte_eth_timesync_read_rx_timestamp(queue->port, &at, mbuf->timesync) != 0)
+		return;
+	packet->stamp = ((uint64_t)at.tv_sec * NS_PER_S + (uint64_t)at.tv_nsec) & queue->stamp_mask;
+	packet->flags |= SHIM_STAMPED | queue->callers;
+	queue->latched++;
+}
+
 uint16_t shim_receive(struct shim_rx_queue *queue, struct shim_packet *packets, uint16_t room)
 {
 	struct rte_mbuf *mbufs[SHIM_BURST];
-	uint16_t filled = 0;
+	uint16_t filled = 0, latched = 0;
 	const uint16_t got = rte_eth_rx_burst(queue->port, queue->queue, mbufs, RTE_MIN(room, SHIM_BURST));
 
 	for (uint16_t i = 0; i < got; i++)
@@ -50,8 +77,11 @@ uint16_t shim_receive(struct shim_rx_queue *queue, struct shim_packet *packets, 
 		packet->stamp = 0;
 		packet->token = 0;
 		if (queue->stamp_offset >= 0 && (mbuf->ol_flags & queue->stamp_flag)) {
-			packet->stamp = *RTE_MBUF_DYNFIELD(mbuf, queue->stamp_offset, rte_mbuf_timestamp_t *);
-			packet->flags |= SHIM_STAMPED;
+			packet->stamp = *RTE_MBUF_DYNFIELD(mbuf, queue->stamp_offset, rte_mbuf_timestamp_t *) & queue->stamp_mask;
+			packet->flags |= SHIM_STAMPED | queue->callers;
+		} else if (latched < queue->latches) {
+			take_latch(queue, mbuf, packet);
+			latched += (packet->flags & SHIM_STAMPED) != 0;
 		}
 		filled++;
 	}
@@ -87,6 +117,8 @@ struct shim_settled shim_settle(const struct shim_tx_queue *queue, struct shim_p
 			if (sendable(queue, packets[i].data, packets[i].send_length)) {
 				mbuf->data_len = packets[i].send_length;
 				mbuf->pkt_len = packets[i].send_length;
+				if (packets[i].flags & SHIM_WANT_STAMP)
+					shim_want_stamp(mbuf);
 				origin[to_send] = i;
 				sending[to_send++] = mbuf;
 				continue;
@@ -128,6 +160,13 @@ void *shim_prepare(const struct shim_tx_queue *queue, const uint8_t *frame, uint
 	}
 	memcpy(data, frame, length);
 	return mbuf;
+}
+
+void shim_want_stamp(void *prepared)
+{
+	struct rte_mbuf *mbuf = prepared;
+
+	mbuf->ol_flags |= RTE_MBUF_F_TX_IEEE1588_TMST;
 }
 
 int shim_send(const struct shim_tx_queue *queue, void *prepared)

@@ -1,6 +1,7 @@
 /* Ports: what they can do, starting, counting, closing. */
 #include "shim.h"
 
+#include <errno.h>
 #include <net/if.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -73,6 +74,7 @@ int shim_port_start(uint16_t port, struct shim_port_config *config)
 	config->failed = NULL;
 	config->stamp_offset = -1;
 	config->stamp_flag = 0;
+	config->clock = -ENOTSUP;
 	TRY("asking for its properties", rte_eth_dev_info_get(port, &device));
 	if (config->use & SHIM_CAN_CHECKSUM)
 		wanted.rxmode.offloads |= CHECKSUMS;
@@ -98,6 +100,8 @@ int shim_port_start(uint16_t port, struct shim_port_config *config)
 	/* The driver registers the field itself as it starts; registering again only finds it. */
 	if (config->use & SHIM_CAN_STAMP)
 		TRY("finding its stamps", rte_mbuf_dyn_rx_timestamp_register(&config->stamp_offset, &config->stamp_flag));
+	if (config->use & SHIM_USE_CLOCK)
+		config->clock = rte_eth_timesync_enable(port);
 	take_groups(port);
 	return 0;
 }

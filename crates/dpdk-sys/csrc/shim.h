@@ -19,6 +19,8 @@
 #define SHIM_SEND 0x08           /* set by the caller: send the first `send_length` bytes */
 #define SHIM_SENT 0x10           /* set by shim_settle: the port took it */
 #define SHIM_TOKEN 0x20          /* the caller's own: `token` is in use */
+#define SHIM_WANT_STAMP 0x40     /* set by the caller: the NIC shall stamp it as it leaves, shim_tx_latch reads that */
+#define SHIM_CALLERS 0xff00      /* the caller's own: as the queue has them, on packets with a stamp */
 
 /* A received frame in one piece, and what shall become of it. */
 struct shim_packet {
@@ -39,6 +41,12 @@ struct shim_rx_queue {
 	int32_t stamp_offset; /* of the stamp in an mbuf; negative: the port writes none */
 	uint64_t stamp_flag;  /* the bit of ol_flags that says that it was written */
 	uint64_t unusable;    /* frames released here: in several pieces that do not fit into one buffer */
+	uint64_t stamp_mask;  /* the bits of a stamp that count */
+	uint16_t latches;     /* registers in which the port keeps stamps until they are read; 0: none */
+	uint16_t callers;     /* SHIM_CALLERS of packets with a stamp */
+	uint32_t reserved;
+	uint64_t events;      /* event messages of PTP over Ethernet that came, where there are latches, */
+	uint64_t latched;     /* and packets whose stamp was in one */
 };
 
 /* The sending half of a queue. */
@@ -68,9 +76,20 @@ struct shim_settled shim_settle(const struct shim_tx_queue *queue, struct shim_p
 void shim_release(void *mbuf);
 /* Copies `frame` into a buffer of the pool, for shim_send. NULL: no buffer, or the frame is too short or too long. */
 void *shim_prepare(const struct shim_tx_queue *queue, const uint8_t *frame, uint16_t length);
+/* Has what shim_prepare returned be stamped as it leaves. */
+void shim_want_stamp(void *prepared);
 /* Sends what shim_prepare returned, which is DPDK's afterwards. 1: taken; 0: no room. In two steps, so that a clock can be
  * read when nothing but the driver is left. */
 int shim_send(const struct shim_tx_queue *queue, void *prepared);
+
+/* ---- the clock of a NIC, and its stamps that are not in mbufs (timesync.c). For the thread of the first queue alone. ---- */
+
+/* Where the clock stands, in nanoseconds. 0, or a negative errno. */
+int shim_clock_read(uint16_t port, uint64_t *nanoseconds);
+/* Takes the stamp of a sent packet out of its register. 0, or negative where there is none. */
+int shim_tx_latch(uint16_t port, uint64_t *nanoseconds);
+/* Takes out stamps of packets that were never seen, or the registers stay taken. Returns how many there were. */
+uint16_t shim_rx_flush(uint16_t port, uint16_t latches);
 
 /* ---- log (log.c) ---- */
 
@@ -99,6 +118,7 @@ uint32_t shim_pool_available(const void *pool);
 #define SHIM_CAN_CHECKSUM 0x1 /* verifies the checksums of IPv4 and UDP */
 #define SHIM_CAN_SPREAD 0x2   /* spreads IPv4 and IPv6 by address alone */
 #define SHIM_CAN_STAMP 0x4    /* writes a stamp into each mbuf */
+#define SHIM_USE_CLOCK 0x8    /* to be tried, as no port says it: has a clock, and stamps PTP by it */
 
 struct shim_port_info {
 	char driver[32]; /* NUL-terminated */
@@ -120,6 +140,8 @@ struct shim_port_config {
 	int32_t stamp_offset; /* out: see shim_rx_queue */
 	uint64_t stamp_flag;  /* out */
 	const char *failed;   /* out: the step that failed */
+	int32_t clock;        /* out: 0 where the clock runs, or a negative errno */
+	uint32_t reserved;
 };
 
 struct shim_port_counters {
@@ -156,10 +178,15 @@ SHIM_OFFSET(shim_packet, length, 32);
 SHIM_OFFSET(shim_packet, room, 34);
 SHIM_OFFSET(shim_packet, send_length, 36);
 SHIM_OFFSET(shim_packet, flags, 38);
-_Static_assert(sizeof(struct shim_rx_queue) == 24, "shim_rx_queue");
+_Static_assert(sizeof(struct shim_rx_queue) == 56, "shim_rx_queue");
 SHIM_OFFSET(shim_rx_queue, stamp_offset, 4);
 SHIM_OFFSET(shim_rx_queue, stamp_flag, 8);
 SHIM_OFFSET(shim_rx_queue, unusable, 16);
+SHIM_OFFSET(shim_rx_queue, stamp_mask, 24);
+SHIM_OFFSET(shim_rx_queue, latches, 32);
+SHIM_OFFSET(shim_rx_queue, callers, 34);
+SHIM_OFFSET(shim_rx_queue, events, 40);
+SHIM_OFFSET(shim_rx_queue, latched, 48);
 _Static_assert(sizeof(struct shim_tx_queue) == 16, "shim_tx_queue");
 SHIM_OFFSET(shim_tx_queue, longest, 4);
 SHIM_OFFSET(shim_tx_queue, pool, 8);
@@ -170,12 +197,13 @@ SHIM_OFFSET(shim_port_info, max_rx_queues, 38);
 SHIM_OFFSET(shim_port_info, abilities, 42);
 SHIM_OFFSET(shim_port_info, interface, 44);
 SHIM_OFFSET(shim_port_info, socket, 48);
-_Static_assert(sizeof(struct shim_port_config) == 40, "shim_port_config");
+_Static_assert(sizeof(struct shim_port_config) == 48, "shim_port_config");
 SHIM_OFFSET(shim_port_config, queues, 8);
 SHIM_OFFSET(shim_port_config, use, 16);
 SHIM_OFFSET(shim_port_config, stamp_offset, 20);
 SHIM_OFFSET(shim_port_config, stamp_flag, 24);
 SHIM_OFFSET(shim_port_config, failed, 32);
+SHIM_OFFSET(shim_port_config, clock, 40);
 _Static_assert(sizeof(struct shim_port_counters) == 64, "shim_port_counters");
 
 #endif

@@ -27,6 +27,10 @@ pub const SEND: u16 = 0x08;
 pub const SENT: u16 = 0x10;
 /// [`Packet::flags`], the caller's own: [`Packet::token`] is in use.
 pub const TOKEN: u16 = 0x20;
+/// [`Packet::flags`], set by the caller: the NIC shall stamp the packet as it leaves; [`shim_tx_latch`] reads that.
+pub const WANT_STAMP: u16 = 0x40;
+/// [`Packet::flags`], the caller's own: [`RxQueue::callers`], on packets with a stamp.
+pub const CALLERS: u16 = 0xff00;
 
 /// [`PortInfo::abilities`]: verifies the checksums of IPv4 and UDP.
 pub const CAN_CHECKSUM: u16 = 0x1;
@@ -34,6 +38,8 @@ pub const CAN_CHECKSUM: u16 = 0x1;
 pub const CAN_SPREAD: u16 = 0x2;
 /// [`PortInfo::abilities`]: writes a stamp into each received packet.
 pub const CAN_STAMP: u16 = 0x4;
+/// [`PortConfig::use_abilities`], to be tried because no port says it: has a clock, and stamps PTP by it.
+pub const USE_CLOCK: u16 = 0x8;
 
 /// [`shim_port_link`]: there, but no packets pass.
 pub const LINK_DOWN: c_int = 0;
@@ -78,6 +84,18 @@ pub struct RxQueue {
     pub stamp_flag: u64,
     /// Frames released in [`shim_receive`]: in several pieces that do not fit into one buffer.
     pub unusable: u64,
+    /// The bits of a stamp that count.
+    pub stamp_mask: u64,
+    /// Registers in which the port keeps stamps until they are read; 0: none.
+    pub latches: u16,
+    /// The caller's own flags of packets with a stamp, within [`CALLERS`].
+    pub callers: u16,
+    /// Zero.
+    pub reserved: u32,
+    /// Event messages of PTP over Ethernet that came, where there are latches,
+    pub events: u64,
+    /// and packets whose stamp was in one.
+    pub latched: u64,
 }
 
 /// The sending half of a queue.
@@ -148,6 +166,10 @@ pub struct PortConfig {
     pub stamp_flag: u64,
     /// Out: the step that failed, a static string.
     pub failed: *const c_char,
+    /// Out: 0 where the clock was started, else a negative errno.
+    pub clock: c_int,
+    /// Zero.
+    pub reserved: u32,
 }
 
 /// A port's counters since it was opened.
@@ -182,10 +204,15 @@ const _: () = {
     assert!(offset_of!(Packet, room) == 34);
     assert!(offset_of!(Packet, send_length) == 36);
     assert!(offset_of!(Packet, flags) == 38);
-    assert!(size_of::<RxQueue>() == 24);
+    assert!(size_of::<RxQueue>() == 56);
     assert!(offset_of!(RxQueue, stamp_offset) == 4);
     assert!(offset_of!(RxQueue, stamp_flag) == 8);
     assert!(offset_of!(RxQueue, unusable) == 16);
+    assert!(offset_of!(RxQueue, stamp_mask) == 24);
+    assert!(offset_of!(RxQueue, latches) == 32);
+    assert!(offset_of!(RxQueue, callers) == 34);
+    assert!(offset_of!(RxQueue, events) == 40);
+    assert!(offset_of!(RxQueue, latched) == 48);
     assert!(size_of::<TxQueue>() == 16);
     assert!(offset_of!(TxQueue, longest) == 4);
     assert!(offset_of!(TxQueue, pool) == 8);
@@ -196,12 +223,13 @@ const _: () = {
     assert!(offset_of!(PortInfo, abilities) == 42);
     assert!(offset_of!(PortInfo, interface) == 44);
     assert!(offset_of!(PortInfo, socket) == 48);
-    assert!(size_of::<PortConfig>() == 40);
+    assert!(size_of::<PortConfig>() == 48);
     assert!(offset_of!(PortConfig, queues) == 8);
     assert!(offset_of!(PortConfig, use_abilities) == 16);
     assert!(offset_of!(PortConfig, stamp_offset) == 20);
     assert!(offset_of!(PortConfig, stamp_flag) == 24);
     assert!(offset_of!(PortConfig, failed) == 32);
+    assert!(offset_of!(PortConfig, clock) == 40);
     assert!(size_of::<PortCounters>() == 64);
 };
 
@@ -221,8 +249,20 @@ unsafe extern "C" {
     /// too short or too long.
     pub fn shim_prepare(queue: *const TxQueue, frame: *const u8, length: u16) -> *mut c_void;
 
+    /// Has what [`shim_prepare`] returned be stamped as it leaves.
+    pub fn shim_want_stamp(prepared: *mut c_void);
+
     /// Sends what [`shim_prepare`] returned, which is DPDK's afterwards. 1: taken; 0: no room.
     pub fn shim_send(queue: *const TxQueue, prepared: *mut c_void) -> c_int;
+
+    /// Where the clock of the port stands, in nanoseconds. This and the two below are for the thread of the first queue alone.
+    pub fn shim_clock_read(port: u16, nanoseconds: *mut u64) -> c_int;
+
+    /// Takes the stamp of a sent packet out of its register. Negative where there is none.
+    pub fn shim_tx_latch(port: u16, nanoseconds: *mut u64) -> c_int;
+
+    /// Takes out stamps of packets that were never seen, or the registers stay taken. Returns how many there were.
+    pub fn shim_rx_flush(port: u16, latches: u16) -> u16;
 
     /// From here on keeps what DPDK logs instead of writing it to standard error.
     pub fn shim_log_capture();

@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use sidereal_ntp::{AssociationOptions, BroadcasterOptions, Poll, ReferenceId, Stratum};
 use sidereal_ptp::InstanceOptions;
 use sidereal_servo::{FilterOptions, ServoOptions, SteeringOptions};
-use sidereal_time::Span;
+use sidereal_time::{Rate, Span};
 
 use crate::wire::WireOptions;
 use crate::{Flags, Saved, SelectionOptions, SmearOptions};
@@ -28,8 +28,8 @@ pub struct EngineConfig {
     pub selection: SelectionOptions,
     /// How those that are believed are followed.
     pub servo: ServoOptions,
-    /// The clocks of this host. The first is the system clock, [`sidereal_time::ClockId::SYSTEM`]; where there is none, it is read and
-    /// never steered.
+    /// The clocks of this host. The first is the system clock, [`sidereal_time::ClockId::SYSTEM`]; where there is none, it is
+    /// read and never steered.
     pub clocks: Vec<ClockOptions>,
     /// Where we serve: a server that is there, or follows who is there, is not followed.
     pub own_addresses: Vec<SocketAddr>,
@@ -157,8 +157,10 @@ pub struct ClockOptions {
     pub scale: ClockScale,
     /// How it is steered.
     pub steering: SteeringOptions,
-    /// How often it is read; 62.5 ms at the least.
+    /// How often it is read; 128 times a second at the most.
     pub read_period: Span,
+    /// Whether it takes the stamps of packets: those of the first [`crate::MAX_NIC_CLOCKS`] such clocks can be located.
+    pub stamps: bool,
 }
 
 /// Whether a clock of the host is made to follow us.
@@ -179,6 +181,25 @@ pub enum ClockScale {
     Utc,
     /// TAI, as the clock of a NIC that speaks PTP.
     Tai,
+    /// None: it is a counter that runs free, and is never steered.
+    Free {
+        /// How many bits it has, 1 to 64.
+        width: u8,
+        /// How long a tick is, nominally.
+        rate: Rate,
+    },
+}
+
+impl ClockScale {
+    /// Its name in `status`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Utc => "utc",
+            Self::Tai => "tai",
+            Self::Free { .. } => "free",
+        }
+    }
 }
 
 /// A group that the time is broadcast to.

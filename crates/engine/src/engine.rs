@@ -5,7 +5,7 @@ mod lead;
 mod serve;
 mod upkeep;
 
-use sidereal_time::{ClockId, ClockModel, LeapTable, LocalClock, Ticks};
+use sidereal_time::{Arrived, ClockId, ClockModel, Counter, LeapTable, LocalClock, Stamp, StampFault, Ticks};
 
 use self::lead::Lead;
 use crate::broadcast::Broadcasts;
@@ -68,7 +68,7 @@ impl Engine {
             system: SystemFollower::new(&local, now),
             follower: Follower::new(local, &config, &mut reports, now),
             sources: Sources::default(),
-            clocks: Clocks::new(&config.clocks, now),
+            clocks: Clocks::new(&config.clocks, local, now),
             broadcasts: Broadcasts::default(),
             here: Surroundings::new(local, config.seed, leap::latest(&leap_table)),
             publication: Publication::new(&local, now),
@@ -90,6 +90,7 @@ impl Engine {
             self.broadcasts.begin_turn();
         }
         self.follow_counter(now);
+        let cause = event.arrival();
         match event {
             Event::Timer => {}
             Event::ClockRead { clock, reading } => self.clock_read(clock, &reading, now),
@@ -115,12 +116,27 @@ impl Engine {
             Event::PtpAnswered { port, received, sent } => self.ptp_answered(port, received, sent),
             Event::ClockLost { clock } => self.with_clock(clock, |clock, reports| clock.lost(reports)),
             Event::SteerFailed { clock } => self.with_clock(clock, |clock, reports| clock.refused(now, reports)),
+            Event::ClockReset { clock } => self.with_clock(clock, |clock, _| clock.reset()),
             Event::Rival { clock, who } => self.with_clock(clock, |clock, reports| clock.rival(who, now, reports)),
             Event::Configuration(config) => self.configure(*config, now),
             Event::LeapTable(table) => self.replace_leap_table(table, now),
             Event::Stop => self.save(now),
         }
-        self.run_timers(now);
+        self.run_timers(cause, now);
+    }
+
+    /// Where the local counter stood when a packet was stamped, by the counter itself or by a clock that is read beside it;
+    /// `now` is where it stands. Stamps of CLOCK_REALTIME are located by who reads that.
+    ///
+    /// # Errors
+    /// [`StampFault`]: the stamp is not believed. It is counted in [`crate::ClockStatus`].
+    pub fn locate(&self, stamp: Stamp, now: Ticks) -> Result<Arrived, StampFault> {
+        let ticks = match stamp.counter {
+            counter if counter == self.local.counter => stamp.ticks,
+            Counter::Nic(id) => self.clocks.get(id).ok_or(StampFault::UnknownClock)?.locate(stamp.ticks, now)?,
+            Counter::Tsc | Counter::MonotonicRaw | Counter::Realtime => return Err(StampFault::UnknownClock),
+        };
+        Ok(Arrived { ticks, source: stamp.source })
     }
 
     /// When to hand in [`Event::Timer`], if nothing else happens before. Where the counter may stop or be set while the
@@ -185,7 +201,7 @@ impl Engine {
             ambiguous: self.system.ambiguous(),
             leap_table_expires: self.leap_table.expires(),
             following,
-            clocks: self.clocks.status(),
+            clocks: self.clocks.status(now),
         }
     }
 
@@ -229,6 +245,7 @@ impl Engine {
     fn with_clock(&mut self, id: ClockId, then: impl FnOnce(&mut Clock, &mut Reports)) {
         if let Some(clock) = self.clocks.get_mut(id) {
             then(clock, &mut self.reports);
+            self.clocks.touched();
         }
     }
 }

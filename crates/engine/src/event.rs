@@ -6,7 +6,7 @@ use arrayvec::ArrayVec;
 use sidereal_ntp::{LeapIndicator, MAX_MESSAGE_LEN};
 use sidereal_ptp::{Destination, MessageClass, NTP_PREFIX_LEN, PortKey, Responders};
 use sidereal_servo::{Adjustment, Discipline};
-use sidereal_time::{Arrived, ClockId, LeapTable, Reading, Span, Tai, Ticks, Utc};
+use sidereal_time::{Arrived, ClockId, CrossStamp, LeapTable, Reading, Span, Tai, Ticks, Utc};
 
 use crate::{EngineConfig, Report, Saved, Snapshot, SourceId};
 
@@ -133,6 +133,12 @@ pub enum Event<'a> {
         /// Which.
         clock: ClockId,
     },
+    /// A clock of the host was reset, as drivers do when a link goes down and up or a device is opened again: nobody knows
+    /// where it stands, nor how fast it was told to run.
+    ClockReset {
+        /// Which.
+        clock: ClockId,
+    },
     /// Somebody else steers a clock of the host.
     Rival {
         /// Which.
@@ -148,6 +154,19 @@ pub enum Event<'a> {
     Stop,
 }
 
+impl Event<'_> {
+    /// When what may be measured by it arrived, where it did.
+    pub(crate) fn arrival(&self) -> Option<Ticks> {
+        match self {
+            Self::Datagram { arrival, .. } => Some(arrival.ticks),
+            Self::PtpReceived { arrival, .. } => arrival.map(|arrival| arrival.ticks),
+            Self::Sampled { reading, .. } => Some(reading.ticks()),
+            Self::Pulse { ticks, .. } => Some(*ticks),
+            _ => None,
+        }
+    }
+}
+
 /// A clock and the counter, read together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockReading {
@@ -155,6 +174,8 @@ pub enum ClockReading {
     Utc(Reading<Utc>),
     /// Of a clock that shows TAI.
     Tai(Reading<Tai>),
+    /// Of a clock that shows no scale.
+    Free(CrossStamp),
 }
 
 impl ClockReading {
@@ -164,6 +185,7 @@ impl ClockReading {
         match self {
             Self::Utc(reading) => reading.ticks(),
             Self::Tai(reading) => reading.ticks(),
+            Self::Free(stamp) => stamp.local,
         }
     }
 
@@ -173,12 +195,26 @@ impl ClockReading {
         match self {
             Self::Utc(reading) => reading.window(),
             Self::Tai(reading) => reading.window(),
+            Self::Free(stamp) => stamp.window,
         }
+    }
+
+    /// The clock as a counter: of nanoseconds since its epoch, where it shows a scale.
+    pub(crate) fn as_counter(&self) -> CrossStamp {
+        let nanos = match self {
+            Self::Utc(reading) => reading.at().as_nanos_rounded(),
+            Self::Tai(reading) => reading.at().as_nanos_rounded(),
+            Self::Free(stamp) => return *stamp,
+        };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "ticks wrap; before 1970 too")]
+        let nic = Ticks(nanos as u64);
+        CrossStamp { nic, local: self.ticks(), window: self.window() }
     }
 }
 
 /// What the engine wants done.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, moved once; a box would allocate for each snapshot")]
 pub enum Action {
     /// Read a clock beside the local counter and hand in [`Event::ClockRead`], or [`Event::ClockLost`].
     ReadClock(ClockId),
@@ -221,12 +257,14 @@ pub enum Action {
         /// The port that the addresses are to have.
         port: u16,
     },
-    /// Steer a clock of the host.
+    /// Steer a clock of the host, at once.
     Steer {
         /// Which.
         clock: ClockId,
         /// How.
         adjustment: Adjustment,
+        /// When the measurement arrived that is the cause, where one is.
+        cause: Option<Ticks>,
     },
     /// Tell the kernel how good a clock is that we steer (`clock_adjtime(2)`: status, leap second, TAI offset, errors).
     Announce {

@@ -43,6 +43,6 @@ pub use selection::{
     Verdict,
 };
 pub use smear::{Smear, SmearKind, SmearOptions, SmearedClock, SmearedClocks};
-pub use snapshot::{SNAPSHOT_WORDS, Snapshot};
+pub use snapshot::{MAX_NIC_CLOCKS, NicClocks, SNAPSHOT_WORDS, Snapshot};
 pub use source::SourceId;
 pub use status::{ClockStatus, FollowingStatus, PtpStatus, SourceStatus, Status, Synchronisation};

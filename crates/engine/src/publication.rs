@@ -5,7 +5,7 @@ use sidereal_time::{ClockModel, Counter, Instant, LeapTable, LocalClock, NtpCloc
 
 use crate::leap;
 use crate::smear::{SmearOptions, SmearedClocks};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{NicClocks, Snapshot};
 
 /// The snapshot, made anew whenever something has changed.
 #[derive(Debug, Clone)]
@@ -45,6 +45,7 @@ impl Publication {
             local_ntp,
             realtime_ntp,
             smeared: SmearedClocks::plain(local_ntp, realtime_ntp),
+            nics: NicClocks::default(),
             system: SystemVariables { precision: local.precision, ..SystemVariables::UNSYNCHRONISED },
             sequence: 0,
         };
@@ -55,12 +56,19 @@ impl Publication {
         &self.snapshot
     }
 
-    /// Makes the snapshot anew, to be published. Without contents the clocks stay as they were, and it says that we are
-    /// `unsynchronised`.
-    pub(crate) fn make(&mut self, contents: Option<&Contents<'_>>, unsynchronised: &SystemVariables, now: Ticks) {
+    /// Makes the snapshot anew, to be published, where stamps are located by `nics`. Without contents our time stays as it was,
+    /// and it says that we are `unsynchronised`.
+    pub(crate) fn make(
+        &mut self,
+        contents: Option<&Contents<'_>>,
+        nics: NicClocks,
+        unsynchronised: &SystemVariables,
+        now: Ticks,
+    ) {
         self.made = now;
         self.wanted = true;
         self.snapshot.sequence += 1;
+        self.snapshot.nics = nics;
         self.snapshot.system = contents.map_or(*unsynchronised, |contents| contents.system);
         let Some(Contents { model, realtime, table, smear, corrected, .. }) = contents else { return };
         let offset_at = |at| leap::tai_offset_s(table, at);

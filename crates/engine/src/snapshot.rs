@@ -2,7 +2,9 @@
 
 use sidereal_ntp::{LeapIndicator, ReferenceId, Stratum, SystemVariables};
 use sidereal_publish::Words;
-use sidereal_time::{ClockId, ClockModel, Counter, Instant, NtpClock, NtpShort, NtpTimestamp, Rate, Span, Ticks};
+use sidereal_time::{
+    ClockId, ClockModel, Counter, CrossModel, Instant, NtpClock, NtpShort, NtpTimestamp, Rate, Span, Ticks,
+};
 
 use crate::{SmearedClock, SmearedClocks};
 
@@ -19,19 +21,46 @@ pub struct Snapshot {
     pub realtime_ntp: NtpClock,
     /// Both, as ports tell them that smear leap seconds.
     pub smeared: SmearedClocks,
+    /// The clocks that stamp packets.
+    pub nics: NicClocks,
     /// What a reply says of us.
     pub system: SystemVariables,
     /// Counts the snapshots.
     pub sequence: u64,
 }
 
+/// How many clocks that stamp packets there may be.
+pub const MAX_NIC_CLOCKS: usize = 4;
+
+/// How the clocks that stamp packets stand to the local counter, as far as that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NicClocks([Option<CrossModel>; MAX_NIC_CLOCKS]);
+
+impl NicClocks {
+    /// Of `models`, the first [`MAX_NIC_CLOCKS`].
+    pub fn new(models: impl IntoIterator<Item = CrossModel>) -> Self {
+        let mut clocks = Self::default();
+        clocks.0.iter_mut().zip(models).for_each(|(slot, model)| *slot = Some(model));
+        clocks
+    }
+
+    /// How stamps of `clock` are located.
+    #[inline]
+    #[must_use]
+    pub fn of(&self, clock: ClockId) -> Option<&CrossModel> {
+        self.0.iter().flatten().find(|model| model.clock == clock)
+    }
+}
+
 /// How many words a [`Snapshot`] is told in.
-pub const SNAPSHOT_WORDS: usize = MODEL_WORDS + 2 * CLOCK_WORDS + 2 * SMEARED_WORDS + SYSTEM_WORDS + 1;
+pub const SNAPSHOT_WORDS: usize = MODEL_WORDS + 2 * CLOCK_WORDS + 2 * SMEARED_WORDS + NIC_WORDS + SYSTEM_WORDS + 1;
 
 const MODEL_WORDS: usize = 8;
 const CLOCK_WORDS: usize = 5;
 const SMEARED_WORDS: usize = 2 * CLOCK_WORDS + 1;
 const SYSTEM_WORDS: usize = 3;
+const CROSS_WORDS: usize = 8;
+const NIC_WORDS: usize = MAX_NIC_CLOCKS * CROSS_WORDS;
 
 /// Any words give a snapshot: an unknown counter becomes [`Counter::Realtime`], and widths, strata and shifts out of range
 /// become the nearest within.
@@ -44,6 +73,7 @@ impl Words<SNAPSHOT_WORDS> for Snapshot {
             .chain(clock_to_words(&self.realtime_ntp))
             .chain(smeared_to_words(&self.smeared.linear))
             .chain(smeared_to_words(&self.smeared.cosine))
+            .chain(self.nics.0.iter().flat_map(cross_to_words))
             .chain(system_to_words(&self.system))
             .chain([self.sequence]);
         words.iter_mut().zip(told).for_each(|(word, told)| *word = told);
@@ -60,6 +90,7 @@ impl Words<SNAPSHOT_WORDS> for Snapshot {
                 linear: smeared_from_words(next(&mut words)),
                 cosine: smeared_from_words(next(&mut words)),
             },
+            nics: NicClocks(core::array::from_fn(|_| cross_from_words(next(&mut words)))),
             system: system_from_words(next(&mut words)),
             sequence: words.next().unwrap_or_default(),
         }
@@ -140,6 +171,40 @@ fn smeared_from_words(words: [u64; SMEARED_WORDS]) -> SmearedClock {
         realtime: clock_from_words([r0, r1, r2, r3, r4]),
         reference_time: NtpTimestamp::from_bits(reference_time),
     }
+}
+
+/// Absent where the first byte of the last word is zero. Uncertainties are told up to 39 hours.
+fn cross_to_words(model: &Option<CrossModel>) -> [u64; CROSS_WORDS] {
+    let Some(model) = model else { return [0; CROSS_WORDS] };
+    let [a, b, c, d] = model.generation.to_be_bytes();
+    let uncertainty = model.uncertainty.units().clamp(0, i64::MAX.into());
+    [
+        model.nic_reference.0,
+        model.local_reference.0,
+        model.rate,
+        model.local_second,
+        model.wrap,
+        model.since.0,
+        u64::try_from(uncertainty).unwrap_or_default(),
+        u64::from_be_bytes([1, model.clock.0, model.width, 0, a, b, c, d]),
+    ]
+}
+
+fn cross_from_words(words: [u64; CROSS_WORDS]) -> Option<CrossModel> {
+    let [nic_reference, local_reference, rate, local_second, wrap, since, uncertainty, rest] = words;
+    let [present, clock, width, _, a, b, c, d] = rest.to_be_bytes();
+    (present != 0).then(|| CrossModel {
+        clock: ClockId(clock),
+        width: width.clamp(1, 64),
+        nic_reference: Ticks(nic_reference),
+        local_reference: Ticks(local_reference),
+        rate,
+        local_second,
+        wrap,
+        uncertainty: Span::from_units(uncertainty.min(i64::MAX.cast_unsigned()).into()),
+        generation: u32::from_be_bytes([a, b, c, d]),
+        since: Ticks(since),
+    })
 }
 
 fn system_to_words(system: &SystemVariables) -> [u64; SYSTEM_WORDS] {

@@ -233,6 +233,7 @@ impl Source {
                 leap::place(table, reading.at(), predicted)
                     .map(|placed| Reading::new(reading.ticks(), placed.tai, reading.window()))
             }
+            ClockReading::Free(_) => return self.ignore("no_scale"),
         };
         let taken = reading.ok_or("ambiguous").and_then(|reading| wire.sampled(reading, indicator));
         if let Err(why) = taken {

@@ -6,10 +6,10 @@ use sidereal_ntp::{LeapIndicator, ReferenceId, Stratum};
 use sidereal_ptp::{
     CurrentDs, DefaultDs, ForeignMaster, ParentDs, PortDs, PortKey, Profile, TimePropertiesDs, Transport,
 };
-use sidereal_servo::{Adjustment, Discipline, FitCounts, TrackerState};
-use sidereal_time::{ClockId, ClockModel, Instant, Span, Tai, Utc};
+use sidereal_servo::{Adjustment, CrossCounts, Discipline, FitCounts, TrackerState};
+use sidereal_time::{ClockId, ClockModel, CrossModel, Instant, Span, StampFault, Tai, Utc};
 
-use crate::{SourceId, SourceState, Steer};
+use crate::{ClockScale, SourceId, SourceState, Steer};
 
 /// Whether we know the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +81,8 @@ pub struct ClockStatus {
     pub name: String,
     /// Whether it is made to follow us.
     pub steer: Steer,
+    /// What it shows.
+    pub scale: ClockScale,
     /// What it showed less what it should have shown, at its last reading.
     pub offset: Option<Span>,
     /// How long that reading took.
@@ -89,6 +91,20 @@ pub struct ClockStatus {
     pub last_adjustment: Option<Adjustment>,
     /// How often it has been stepped, or would have been.
     pub steps: u64,
+    /// How much faster than the local counter it would run by itself, in parts per billion, and the standard deviation of that.
+    pub own_frequency_ppb: Option<(f64, f64)>,
+    /// How well it is known where it stands: one standard deviation.
+    pub deviation: Option<Span>,
+    /// How noisy its readings are: one standard deviation.
+    pub read_noise: Option<Span>,
+    /// How its stamps are located, where it takes stamps and that is known.
+    pub cross: Option<CrossModel>,
+    /// What became of its readings.
+    pub readings: CrossCounts,
+    /// Stamps of it that were located by the engine.
+    pub stamps_located: u64,
+    /// Stamps that were refused, by [`StampFault::ALL`].
+    pub stamps_refused: [u64; StampFault::ALL.len()],
     /// Who else steers it, where somebody does; empty where nobody knows who.
     pub rival: Option<String>,
     /// Whether it can no longer be read.

@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let cores = sidereal_cpu::cores().into_iter().filter_map(|core| u16::try_from(core).ok()).collect();
     let pci = options.device.pci_address().map(str::to_owned).into_iter().collect();
     let eal = Eal::init(&EalOptions { hugepages, memory_mib: 128, pci, cores, extra: Vec::new() })?;
-    let DpdkPort { queues, capabilities, mac, mut monitor } = DpdkPort::open(eal, &options)?;
+    let DpdkPort { queues, capabilities, mac, mut monitor, .. } = DpdkPort::open(eal, &options)?;
     println!("{}: {} at {mac:02x?}: {capabilities:?}", dpdk_version(), options.device);
 
     sidereal_cpu::pin(core)?;

@@ -4,14 +4,19 @@
 //! each thread that polls a queue holds a [`WorkerThread`]. A burst costs one call into DPDK each way, whatever is in it:
 //! [`Mbuf`] is the shim's own record, so a [`sidereal_nic::Burst`] of them is passed on as it lies.
 //!
-//! Stamps. Of received packets: only from net_af_packet of DPDK 24.11 and later, whose unit is known (the kernel's, in
-//! nanoseconds of CLOCK_REALTIME); other drivers' stamps are left off. Of sent packets: a reading of the local counter
-//! just before the burst is handed over.
+//! Stamps, where the driver is one whose ways are known (igb, ixgbe, i40e, ice, ngbe, txgbe): of received packets out of the mbuf or
+//! the NIC's register; of packets sent by the first queue out of the one register that such NICs have, which an arbiter hands
+//! out ([`sidereal_nic::TxArbiter`]). They are ticks of the NIC's clock, which runs free: [`DpdkClock`] reads it, and whoever knows its
+//! model tells the time by that. net_af_packet of DPDK 24.11 and later passes on the kernel's. All others: a reading of the local
+//! counter when the burst was found, or just before it is handed over.
 #![allow(unsafe_code, reason = "calls DPDK through its C shim")]
 
+mod clock;
 mod device;
+mod driver;
 mod eal;
 mod gate;
+mod latch;
 mod monitor;
 mod packet;
 mod pool;
@@ -19,6 +24,7 @@ mod port;
 mod queue;
 mod thread;
 
+pub use clock::DpdkClock;
 pub use device::{Device, DeviceError};
 pub use eal::{Eal, EalError, EalOptions, Refusal, dpdk_version};
 pub use monitor::{Link, PortMonitor, PortStatus};

@@ -6,9 +6,11 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use dpdk_sys::PortCounters;
+use sidereal_nic::{Capabilities, RxStamps, TxStamps};
 
 use crate::eal::Eal;
 use crate::gate::Gate;
+use crate::latch::Belief;
 use crate::port::{Attached, PortError, PortShared};
 
 /// How long workers may take to let go of a port. One turn takes microseconds; a worker that sleeps when idle takes longer.
@@ -38,7 +40,16 @@ pub struct PortStatus {
     pub buffers_free: u32,
     /// Packet buffers in all.
     pub buffers: u32,
+    /// What the port can do, as far as that has been found out by now.
+    pub capabilities: Capabilities,
+    /// What became of packets whose stamps were wanted, where the NIC has a register for them; by name.
+    pub tx_latch: [(&'static str, u64); 8],
+    /// Event messages of PTP over Ethernet that came, and those whose stamp was in a register, where the NIC has such.
+    pub rx_latch: (u64, u64),
 }
+
+/// So many event messages without a stamp, and none with one, say that a NIC stamps none.
+const RX_SILENT_AFTER: u64 = 8;
 
 /// The counters and the link of a port. There is one for each port: drivers count without locks.
 #[derive(Debug)]
@@ -48,6 +59,8 @@ pub struct PortMonitor {
     port: Arc<PortShared>,
     /// Index of the kernel's interface below the device, 0 where there is none.
     interface: u32,
+    /// As it was when the port was opened.
+    capabilities: Capabilities,
     /// Counters of devices that this one replaced.
     past: PortCounters,
     /// Counters of the present device as they were read last.
@@ -55,9 +68,9 @@ pub struct PortMonitor {
 }
 
 impl PortMonitor {
-    pub(crate) fn new(eal: Eal, gate: Gate, port: Arc<PortShared>, interface: u32) -> Self {
+    pub(crate) fn new(eal: Eal, gate: Gate, port: Arc<PortShared>, interface: u32, capabilities: Capabilities) -> Self {
         let (past, present) = (PortCounters::default(), PortCounters::default());
-        Self { eal, gate, port, interface, past, present }
+        Self { eal, gate, port, interface, capabilities, past, present }
     }
 
     /// Asks the port. May take long on a real NIC; never called by a worker.
@@ -71,7 +84,29 @@ impl PortMonitor {
         let counters = sum(&self.past, &self.present);
         self.port.missed.store(counters.rx_missed.saturating_add(counters.rx_no_buffer), Ordering::Relaxed);
         let (buffers_free, buffers) = (self.port.pool.available(), self.port.pool.buffers());
-        PortStatus { link, megabits, counters, buffers_free, buffers }
+        let (tx_latch, rx_latch) = (self.port.stamps.tx(), self.port.stamps.rx());
+        let capabilities = self.found();
+        PortStatus { link, megabits, counters, buffers_free, buffers, capabilities, tx_latch, rx_latch }
+    }
+
+    /// What the port can do, and what the queues have found out about it.
+    fn found(&self) -> Capabilities {
+        let mut found = self.capabilities;
+        if matches!(found.rx_stamps.get(), RxStamps::Latch(..)) {
+            found.rx_stamps = match self.port.stamps.rx() {
+                (_, 1..) => found.rx_stamps.tried(found.rx_stamps.get()),
+                (RX_SILENT_AFTER.., 0) => found.rx_stamps.tried(RxStamps::Software),
+                _ => found.rx_stamps,
+            };
+        }
+        if found.tx_stamps.get() == TxStamps::Latch {
+            found.tx_stamps = match self.port.stamps.tx_belief() {
+                Belief::Untried => found.tx_stamps,
+                Belief::Answers => found.tx_stamps.tried(TxStamps::Latch),
+                Belief::Silent => found.tx_stamps.tried(TxStamps::Software),
+            };
+        }
+        found
     }
 
     /// Closes what is left of a device that is gone, and opens the one that has taken its place. Workers need not stop:

@@ -2,9 +2,9 @@
 
 use core::slice;
 
-use dpdk_sys::{CHECKSUMS_BAD, CHECKSUMS_GOOD, SEND, SENT, STAMPED, TOKEN};
+use dpdk_sys::{CALLERS, CHECKSUMS_BAD, CHECKSUMS_GOOD, SEND, SENT, STAMPED, TOKEN, WANT_STAMP};
 use sidereal_nic::{Content, Packet, RxChecksums};
-use sidereal_time::{Counter, Stamp, StampSource, Ticks, TxToken};
+use sidereal_time::{ClockId, Counter, Stamp, StampSource, Ticks, TxToken};
 
 /// A received frame in DPDK's memory. The record is the shim's own, so that a burst is passed to C as it lies. Dropping
 /// one frees its buffer; a queue that transmits frees those of a whole burst at once.
@@ -32,8 +32,26 @@ impl Mbuf {
             return None;
         }
         self.0.flags &= !TOKEN;
-        Some((TxToken::new(self.0.token), self.0.flags & SENT != 0))
+        Some((TxToken::new(self.0.token), self.was_sent()))
     }
+
+    /// Whether the port took it.
+    pub(crate) const fn was_sent(&self) -> bool {
+        self.0.flags & SENT != 0
+    }
+
+    /// Has the NIC stamp it as it leaves.
+    pub(crate) const fn want_stamp(&mut self) {
+        self.0.flags |= WANT_STAMP;
+    }
+}
+
+/// [`dpdk_sys::RxQueue::callers`]: the stamp is of a NIC's clock, and was kept in a register.
+const LATCHED: u16 = 0x8000;
+
+/// [`dpdk_sys::RxQueue::callers`] of a queue whose stamps are of the clock `clock`. Zero: they are the kernel's.
+pub(crate) const fn stamped_by(ClockId(id): ClockId, latched: bool) -> u16 {
+    ((id as u16) << 8 & CALLERS & !LATCHED) | if latched { LATCHED } else { 0 }
 }
 
 impl Packet for Mbuf {
@@ -50,12 +68,17 @@ impl Packet for Mbuf {
     }
 
     fn stamp(&self) -> Option<Stamp> {
-        // A port writes stamps only where it was told to: by net_af_packet, which passes on the kernel's.
-        (self.0.flags & STAMPED != 0).then_some(Stamp {
-            ticks: Ticks(self.0.stamp),
-            counter: Counter::Realtime,
-            source: StampSource::Kernel,
-        })
+        if self.0.flags & STAMPED == 0 {
+            return None;
+        }
+        let [id, _] = (self.0.flags & CALLERS & !LATCHED).to_be_bytes();
+        let (counter, source) = match (id, self.0.flags & LATCHED) {
+            // A port without a clock writes stamps only where it was told to: net_af_packet, which passes on the kernel's.
+            (0, _) => (Counter::Realtime, StampSource::Kernel),
+            (id, 0) => (Counter::Nic(ClockId(id)), StampSource::Hardware),
+            (id, _) => (Counter::Nic(ClockId(id)), StampSource::Latch),
+        };
+        Some(Stamp { ticks: Ticks(self.0.stamp), counter, source })
     }
 
     fn reply(&mut self, len: usize, token: Option<TxToken>) {

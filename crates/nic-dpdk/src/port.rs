@@ -6,14 +6,19 @@ use std::ffi::CString;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dpdk_sys::{CAN_CHECKSUM, CAN_SPREAD, CAN_STAMP, PortConfig, PortCounters, PortInfo};
+use dpdk_sys::{CAN_CHECKSUM, CAN_SPREAD, CAN_STAMP, PortConfig, PortCounters, PortInfo, USE_CLOCK};
 use sidereal_cpu::LocalCounter;
-use sidereal_nic::{Ability, Capabilities, ChecksumOffload, RxStamps, TxStamps};
+use sidereal_nic::{Ability, Capabilities, ChecksumOffload, ClockAbilities, ClockReading, RxStamps, TxStamps};
+use sidereal_time::{ClockId, Rate};
 
+use crate::clock::{DpdkClock, mask, try_clock};
 use crate::device::Device;
+use crate::driver::Driver;
 use crate::eal::{Eal, Refusal, check, set_up};
 use crate::gate::Gate;
+use crate::latch::{Latch, StampsShared};
 use crate::monitor::{Link, PortMonitor};
+use crate::packet::stamped_by;
 use crate::pool::{Geometry, Lease};
 use crate::queue::{DpdkRx, DpdkTx};
 
@@ -22,8 +27,8 @@ const ETHERNET_HEADER: u16 = 14;
 /// A VLAN tag, in bytes: what it may have besides.
 const VLAN_TAG: u16 = 4;
 
-/// The driver whose stamps have a known unit: nanoseconds of CLOCK_REALTIME, from DPDK 24.11 on.
-const STAMPING_DRIVER: &str = "net_af_packet";
+/// What stamps are said to be of until their clock has a number.
+const UNNAMED: ClockId = ClockId(127);
 
 /// How a port is to be opened.
 #[derive(Debug, Clone)]
@@ -38,7 +43,7 @@ pub struct PortOptions {
     pub rx_descriptors: u16,
     /// Descriptors per send queue; cut to what the driver can have.
     pub tx_descriptors: u16,
-    /// The counter that TX stamps are read from.
+    /// The counter that TX stamps are read from, where the NIC takes none.
     pub counter: LocalCounter,
 }
 
@@ -88,6 +93,9 @@ pub struct DpdkPort {
     pub queues: Vec<(DpdkRx, DpdkTx)>,
     /// What the port can do.
     pub capabilities: Capabilities,
+    /// The clock that its stamps are read from, for the thread of the first queue; `None` where it has none that runs. Say which one it
+    /// is by [`Self::name_clock`].
+    pub clock: Option<DpdkClock>,
     /// Its MAC address.
     pub mac: [u8; 6],
     /// Its counters and its link, for a thread that may wait.
@@ -115,32 +123,69 @@ impl DpdkPort {
         // Declared behind its pool, so that a port that does not start is closed before the pool goes back.
         let attached = attached;
         let config = attached.start(options, &info, &pool)?;
+        let driver = Driver::of(&info.driver);
+        let tried = driver.clock_width.filter(|_| config.clock == 0);
+        let tried = tried.map(|width| try_clock(attached.number, width, options.counter));
+        let width = tried.filter(is_usable).map(|clock| clock.width);
         let mut gate = Gate::new(attached.number);
         let (number, handle) = (attached.number, pool.raw());
         let shared = Arc::new(PortShared {
             missed: AtomicU64::new(0),
+            stamps: StampsShared::default(),
             attached: Mutex::new(Some(attached)),
             pool,
             options: options.clone(),
             _claim: claim,
         });
+        let local = Rate::from_hertz(options.counter.nominal_hertz());
         let queues = (0..*queues)
             .map(|queue| {
-                let (stamp_offset, stamp_flag) = (config.stamp_offset, config.stamp_flag);
-                let rx = dpdk_sys::RxQueue { port: number, queue, stamp_offset, stamp_flag, unusable: 0 };
+                // Without the clock that they are of, stamps say nothing.
+                let has_stamps = width.is_some() || driver.clock_width.is_none();
+                let (stamp_offset, stamp_flag) = (if has_stamps { config.stamp_offset } else { -1 }, config.stamp_flag);
+                // Only the thread of the first queue may read registers.
+                let latches = if width.is_some() && queue == 0 { driver.latches() } else { 0 };
+                let rx = dpdk_sys::RxQueue {
+                    port: number,
+                    queue,
+                    stamp_offset,
+                    stamp_flag,
+                    unusable: 0,
+                    stamp_mask: mask(width.unwrap_or(64)),
+                    latches,
+                    callers: width.map_or(0, |_| stamped_by(UNNAMED, latches > 0)),
+                    reserved: 0,
+                    events: 0,
+                    latched: 0,
+                };
                 let tx = dpdk_sys::TxQueue { port: number, queue, longest, reserved: 0, pool: handle };
+                let latch = width.filter(|_| queue == 0).map(|width| Latch::new(UNNAMED, width, local));
                 (
                     DpdkRx::new(rx, gate.seat(), Arc::clone(&shared)),
-                    DpdkTx::new(tx, gate.seat(), options.counter, Arc::clone(&shared)),
+                    DpdkTx::new(tx, gate.seat(), options.counter, latch, Arc::clone(&shared)),
                 )
             })
             .collect();
+        let clock = width.map(|width| DpdkClock::new(gate.seat(), width, driver.latches(), Arc::clone(&shared)));
+        let capabilities = capabilities(&info, options, longest, tried);
         Ok(Self {
             queues,
-            capabilities: capabilities(&info, options, longest),
+            capabilities,
+            clock,
             mac: info.mac,
-            monitor: PortMonitor::new(eal, gate, shared, info.interface),
+            monitor: PortMonitor::new(eal, gate, shared, info.interface, capabilities),
         })
+    }
+
+    /// Says which clock of the host the port's is, 1 to 126: until then its stamps are of one that nobody knows.
+    pub fn name_clock(&mut self, clock: ClockId) {
+        if !self.capabilities.clock.is_some_and(|clock| is_usable(&clock)) {
+            return;
+        }
+        for (rx, tx) in &mut self.queues {
+            rx.name_clock(clock);
+            tx.name_clock(clock);
+        }
     }
 }
 
@@ -149,6 +194,7 @@ impl DpdkPort {
 pub(crate) struct PortShared {
     /// Packets that the port lost, as of the monitor's last reading.
     pub(crate) missed: AtomicU64,
+    pub(crate) stamps: StampsShared,
     /// `None` while a device that disappeared is not back.
     pub(crate) attached: Mutex<Option<Attached>>,
     pub(crate) pool: Lease,
@@ -196,17 +242,21 @@ impl Attached {
 
     /// Configures the port with all that it can do and that we want, and starts it.
     pub(crate) fn start(&self, options: &PortOptions, info: &PortInfo, pool: &Lease) -> Result<PortConfig, PortError> {
+        let driver = Driver::of(&info.driver);
         let stamps = if stamps(info) { CAN_STAMP } else { 0 };
+        let clock = if driver.clock_width.is_some() { USE_CLOCK } else { 0 };
         let mut config = PortConfig {
             pool: pool.raw(),
             queues: options.queues,
             mtu: options.mtu,
             rx_descriptors: options.rx_descriptors,
             tx_descriptors: options.tx_descriptors,
-            use_abilities: u32::from(info.abilities & (CAN_CHECKSUM | CAN_SPREAD) | stamps),
+            use_abilities: u32::from(info.abilities & (CAN_CHECKSUM | CAN_SPREAD) | stamps | clock),
             stamp_offset: 0,
             stamp_flag: 0,
             failed: ptr::null(),
+            clock: 0,
+            reserved: 0,
         };
         // SAFETY: the port exists and is not started; `config` is valid and its pool lives as long as the process.
         set_up(|| check(unsafe { dpdk_sys::shim_port_start(self.number, &raw mut config) })).map_err(|source| {
@@ -284,12 +334,18 @@ fn refused(device: &Device, step: &str, source: Refusal) -> PortError {
     PortError::Refused { device: device.clone(), step: step.to_owned(), source }
 }
 
-fn capabilities(info: &PortInfo, options: &PortOptions, longest: u16) -> Capabilities {
+fn capabilities(info: &PortInfo, options: &PortOptions, longest: u16, clock: Option<ClockAbilities>) -> Capabilities {
+    let driver = Driver::of(&info.driver);
+    let (has_clock, wants_clock) = (clock.is_some_and(|clock| is_usable(&clock)), driver.clock_width.is_some());
+    let rx_stamps = if driver.stamps_mbufs() && !stamps(info) { RxStamps::Software } else { driver.rx };
+    let (rx_stamps, tx_stamps) = (Ability::claimed(rx_stamps), TxStamps::Software);
+    let tx_stamps = Ability::claimed(if wants_clock { TxStamps::Latch } else { tx_stamps });
+    let without = wants_clock && !has_clock;
     Capabilities {
-        rx_stamps: Ability::claimed(if stamps(info) { RxStamps::Kernel } else { RxStamps::Software }),
-        tx_stamps: Ability::claimed(TxStamps::Software),
+        rx_stamps: if without { rx_stamps.tried(RxStamps::Software) } else { rx_stamps },
+        tx_stamps: if without { tx_stamps.tried(TxStamps::Software) } else { tx_stamps },
         send_on_time: Ability::claimed(None),
-        clock: None,
+        clock,
         checksums: ChecksumOffload { rx: info.abilities & CAN_CHECKSUM != 0, by_kernel: false },
         queues: options.queues,
         spread_by_address: options.queues == 1 || info.abilities & CAN_SPREAD != 0,
@@ -297,17 +353,22 @@ fn capabilities(info: &PortInfo, options: &PortOptions, longest: u16) -> Capabil
     }
 }
 
-/// Whether the port stamps received packets in a unit that we know.
+/// Whether stamps can be read by a clock.
+fn is_usable(clock: &ClockAbilities) -> bool {
+    clock.reading.get() == ClockReading::Stamping
+}
+
+/// Whether the port writes stamps of a unit that we know into the mbufs of received packets.
 fn stamps(info: &PortInfo) -> bool {
-    let name = STAMPING_DRIVER.as_bytes().iter().copied().chain([0]);
-    info.abilities & CAN_STAMP != 0 && name.eq(info.driver.iter().take(STAMPING_DRIVER.len() + 1).copied())
+    info.abilities & CAN_STAMP != 0 && Driver::of(&info.driver).stamps_mbufs()
 }
 
 #[cfg(test)]
 mod tests {
     use dpdk_sys::{CAN_CHECKSUM, CAN_SPREAD, CAN_STAMP, PortInfo};
     use sidereal_cpu::LocalCounter;
-    use sidereal_nic::RxStamps;
+    use sidereal_nic::{Ability, ClockAbilities, ClockReading, Evidence, RxStamps, Stamped, TxStamps};
+    use sidereal_time::Rate;
 
     use super::{PortOptions, capabilities};
 
@@ -321,23 +382,53 @@ mod tests {
         PortOptions { queues, ..PortOptions::new("net_null0".parse().unwrap(), LocalCounter::MonotonicRaw) }
     }
 
+    /// A clock that was tried, with this result.
+    fn clock(reading: ClockReading) -> Option<ClockAbilities> {
+        Some(ClockAbilities {
+            step: Ability::claimed(false),
+            frequency: Ability::claimed(false),
+            reading: Ability::claimed(ClockReading::Stamping).tried(reading),
+            width: 40,
+            tick: Rate::NANOSECOND,
+        })
+    }
+
     #[test]
     fn only_stamps_of_a_known_unit_count() {
         for (driver, abilities, stamps) in [
             ("net_af_packet", CAN_STAMP, RxStamps::Kernel),
             ("net_af_packet", 0, RxStamps::Software),
             ("net_af_packet_x", CAN_STAMP, RxStamps::Software),
-            ("net_ice", CAN_STAMP, RxStamps::Software),
+            ("net_sfc_efx", CAN_STAMP, RxStamps::Software),
         ] {
-            assert_eq!(capabilities(&info(driver, abilities), &options(1), 1518).rx_stamps.get(), stamps, "{driver}");
+            let found = capabilities(&info(driver, abilities), &options(1), 1518, None);
+            assert_eq!((found.rx_stamps.get(), found.tx_stamps.get()), (stamps, TxStamps::Software), "{driver}");
+        }
+    }
+
+    #[test]
+    fn a_nic_whose_clock_does_not_run_stamps_nothing() {
+        for (driver, abilities, claimed) in [
+            ("net_e1000_igb", 0, RxStamps::Latch(1, Stamped::Ptp)),
+            ("net_ice", CAN_STAMP, RxStamps::Hardware(Stamped::All)),
+        ] {
+            let of = |clock| capabilities(&info(driver, abilities), &options(1), 1518, clock);
+            let able = of(clock(ClockReading::Stamping));
+            assert_eq!((able.rx_stamps.get(), able.tx_stamps.get()), (claimed, TxStamps::Latch));
+            for stopped in [None, clock(ClockReading::Stopped), clock(ClockReading::Host)] {
+                let unable = of(stopped);
+                assert_eq!((unable.rx_stamps.get(), unable.tx_stamps.get()), (RxStamps::Software, TxStamps::Software));
+                assert_eq!(unable.rx_stamps.evidence(), Evidence::Refuted(claimed));
+            }
         }
     }
 
     #[test]
     fn one_queue_needs_no_spreading() {
-        assert!(capabilities(&info("net_ring", 0), &options(1), 1518).spread_by_address);
-        assert!(!capabilities(&info("net_ring", 0), &options(2), 1518).spread_by_address);
-        let able = capabilities(&info("net_ice", CAN_SPREAD | CAN_CHECKSUM), &options(8), 9018);
+        let of = |driver, abilities, queues| capabilities(&info(driver, abilities), &options(queues), 1518, None);
+        assert!(of("net_ring", 0, 1).spread_by_address);
+        assert!(!of("net_ring", 0, 2).spread_by_address);
+        let able = capabilities(&info("net_ice", CAN_SPREAD | CAN_CHECKSUM), &options(8), 9018, None);
         assert!(able.spread_by_address && able.checksums.rx);
         assert_eq!((able.queues, able.max_length), (8, 9018));
     }

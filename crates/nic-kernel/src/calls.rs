@@ -126,6 +126,9 @@ pub(crate) fn interface_flags(fd: BorrowedFd<'_>, name: &CStr) -> io::Result<c_i
     Ok(c_int::from(unsafe { request.ifr_ifru.ifru_flags }))
 }
 
+/// linux/sockios.h.
+const SIOCETHTOOL: libc::Ioctl = 0x8946;
+
 /// `struct ethtool_ts_info` (linux/ethtool.h).
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C)]
@@ -147,10 +150,41 @@ pub(crate) struct StampingInfo {
 pub(crate) fn stamping_info(fd: BorrowedFd<'_>, name: &CStr) -> io::Result<StampingInfo> {
     /// linux/ethtool.h.
     const ETHTOOL_GET_TS_INFO: u32 = 0x41;
-    /// linux/sockios.h.
-    const SIOCETHTOOL: libc::Ioctl = 0x8946;
     let mut info = StampingInfo { command: ETHTOOL_GET_TS_INFO, ..StampingInfo::default() };
     // SAFETY: ETHTOOL_GET_TS_INFO reads and writes an `ethtool_ts_info`, which `info` is.
+    unsafe { about_interface(fd, name, SIOCETHTOOL, (&raw mut info).cast()) }?;
+    Ok(info)
+}
+
+/// `struct ethtool_drvinfo` (linux/ethtool.h).
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub(crate) struct DriverNames {
+    command: u32,
+    pub(crate) driver: [u8; 32],
+    version: [u8; 32],
+    pub(crate) firmware: [u8; 32],
+    bus: [u8; 32],
+    expansion_rom: [u8; 32],
+    reserved: [u8; 12],
+    lengths: [u32; 5],
+}
+
+/// What the driver of a network interface is called.
+pub(crate) fn driver_info(fd: BorrowedFd<'_>, name: &CStr) -> io::Result<DriverNames> {
+    /// linux/ethtool.h.
+    const ETHTOOL_GDRVINFO: u32 = 3;
+    let mut info = DriverNames {
+        command: ETHTOOL_GDRVINFO,
+        driver: [0; 32],
+        version: [0; 32],
+        firmware: [0; 32],
+        bus: [0; 32],
+        expansion_rom: [0; 32],
+        reserved: [0; 12],
+        lengths: [0; 5],
+    };
+    // SAFETY: ETHTOOL_GDRVINFO reads and writes an `ethtool_drvinfo`, which `info` is.
     unsafe { about_interface(fd, name, SIOCETHTOOL, (&raw mut info).cast()) }?;
     Ok(info)
 }

@@ -6,14 +6,18 @@
 //! marked and gives every buffer back. The two need not be of one backend: a port may receive by DPDK and send by a socket.
 #![forbid(unsafe_code)]
 
+mod arbiter;
 mod burst;
 mod capabilities;
+mod clock;
 pub mod conformance;
 mod statement;
 
+pub use arbiter::{LatchCounts, Next, TxArbiter, WAITING};
 pub use burst::{BURST, Burst, Content, Flow, Packet, RxChecksums, RxQueue, Sent, TOKENS, TxQueue};
 pub use capabilities::{
     Ability, Capabilities, ChecksumOffload, ClockAbilities, ClockReading, Evidence, RxStamps, SendOnTime, Stamped,
     TxStamps,
 };
+pub use clock::HardwareClock;
 pub use statement::Statement;

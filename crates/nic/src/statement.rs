@@ -164,3 +164,96 @@ fn tried<T: Copy + PartialEq>(
 fn plain(about: &'static str, found: String, consequence: &str) -> Statement {
     Statement { about, found, evidence: Evidence::Claimed, consequence: consequence.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ChecksumOffload;
+    use sidereal_time::{Rate, Span};
+
+    fn port() -> Capabilities {
+        Capabilities {
+            rx_stamps: Ability::claimed(RxStamps::Hardware(Stamped::All)),
+            tx_stamps: Ability::claimed(TxStamps::Latch),
+            send_on_time: Ability::claimed(None),
+            clock: None,
+            checksums: ChecksumOffload { rx: true, by_kernel: false },
+            queues: 4,
+            spread_by_address: true,
+            max_length: 1518,
+        }
+    }
+
+    fn said(capabilities: &Capabilities) -> Vec<String> {
+        capabilities.statements().iter().map(ToString::to_string).collect()
+    }
+
+    #[track_caller]
+    fn assert_says(capabilities: &Capabilities, words: &str) {
+        let said = said(capabilities);
+        assert!(said.iter().any(|statement| statement.contains(words)), "{words:?} is not in {said:#?}");
+    }
+
+    #[test]
+    fn a_claim_that_was_tried_says_what_came_of_it() {
+        let claimed = port();
+        assert_eq!(
+            said(&claimed)[0],
+            "RX stamps: hardware, stored with the packet (every packet): exact receive times for all packets"
+        );
+        let confirmed = Capabilities { rx_stamps: claimed.rx_stamps.tried(claimed.rx_stamps.get()), ..claimed };
+        assert_says(&confirmed, "(every packet) [tried]: exact");
+        let refuted = Capabilities { tx_stamps: claimed.tx_stamps.tried(TxStamps::Software), ..claimed };
+        assert_says(
+            &refuted,
+            "[tried; its driver claims: hardware, one packet at a time]: NTP replies use predicted T3; ",
+        );
+        assert_eq!(refuted.tx_stamps.get(), TxStamps::Software);
+    }
+
+    #[test]
+    fn the_same_nic_says_something_else_for_each_way_it_is_built() {
+        let base = port();
+        assert_says(
+            &base,
+            "hardware, one packet at a time: NTP replies use predicted T3, calibrated by sampled stamps",
+        );
+        let none = Capabilities { tx_stamps: Ability::claimed(TxStamps::None), ..base };
+        assert_says(&none, "PTP cannot lead here");
+        let latch = Capabilities { rx_stamps: Ability::claimed(RxStamps::Latch(1, Stamped::Ptp)), ..base };
+        assert_says(&latch, "one register (PTP alone): of PTP packets that come at once");
+        assert_says(&latch, "NTP among them, are stamped by our program");
+        let on_time = SendOnTime { granularity: Span::from_nanos(500) };
+        let on_time = Capabilities { send_on_time: Ability::claimed(Some(on_time)), ..base };
+        assert_says(&on_time, "send on time: yes, to 500 ns: T3 is true in the very reply");
+        assert_says(&on_time, "NTP replies leave at the T3 that they carry");
+        assert!(said(&base).iter().all(|statement| !statement.starts_with("send on time")));
+    }
+
+    #[test]
+    fn a_clock_says_what_one_reads_who_reads_it() {
+        let clock = ClockAbilities {
+            step: Ability::claimed(true),
+            frequency: Ability::claimed(true).tried(false),
+            reading: Ability::claimed(ClockReading::Stamping).tried(ClockReading::Host),
+            width: 40,
+            tick: Rate::NANOSECOND,
+        };
+        let host = Capabilities { clock: Some(clock), ..port() };
+        assert_says(
+            &host,
+            "clock reading: CLOCK_MONOTONIC_RAW of the host [tried; its driver claims: the clock that stamps",
+        );
+        assert_says(&host, "clock frequency can be set: no [tried; its driver claims: yes]: it runs free");
+        assert_says(&host, "clock counter: 40 bits at 1000.000000 MHz: it begins again every 1100 s");
+        let wide = Capabilities { clock: Some(ClockAbilities { width: 64, ..clock }), ..port() };
+        assert!(said(&wide).contains(&"clock counter: 64 bits at 1000.000000 MHz".to_owned()), "{:#?}", said(&wide));
+    }
+
+    #[test]
+    fn queues_that_share_clients_say_what_is_lost() {
+        assert_says(&Capabilities { spread_by_address: false, ..port() }, "rate limits see only a part of it");
+        assert_says(&port(), "queues: 4: each client always meets the same one");
+        assert!(said(&Capabilities { queues: 1, ..port() }).contains(&"queues: 1".to_owned()));
+    }
+}

@@ -19,8 +19,8 @@ use sidereal_phc::{
     Access, Announcement, OffsetMethod, Pps, PpsEdge, PtpClock, ReferenceSample, ShmSegment, Steers, SystemClock,
     rivals,
 };
-use sidereal_servo::{Adjustment, FrequencyOffset, Steering, SteeringOptions};
-use sidereal_time::{LocalClock, Rate, Reading, Scale, Span, Utc};
+use sidereal_servo::{Adjustment, CrossTracker, FrequencyOffset, Standing, Steering, SteeringOptions};
+use sidereal_time::{ClockId, CrossStamp, LocalClock, Rate, Reading, Scale, Span, Ticks, Utc};
 
 const CONSENT: &str = "--yes-steer-this-clock";
 const COUNTER: LocalCounter = LocalCounter::MonotonicRaw;
@@ -182,19 +182,42 @@ fn follow(device: &Path, seconds: u32) -> Result<(), Box<dyn Error>> {
     system.take_over()?;
     let rate = Rate::from_hertz(COUNTER.nominal_hertz());
     let local = LocalClock { counter: COUNTER.counter(), width: 64, rate, precision: -25 };
+    let track = |id| CrossTracker::new(ClockId(id), 64, Rate::NANOSECOND, local);
+    let (mut leads, mut follows) = (track(1), track(0));
     let mut steering = Steering::new(&SteeringOptions::default());
     for second in 0..seconds {
-        let (told, shown) = (leader.read::<Utc>()?, system.read());
-        let error = (shown.at() - told.at()) - local.passed(told.ticks(), shown.ticks());
-        let frequency = system.frequency()?;
-        let adjustment = steering.offer(shown.ticks(), error, told.window() + shown.window(), &local, frequency);
-        println!("{second} s: {error} s ahead, {:.3} ppb: {adjustment:?}", frequency.as_ppb());
-        if let Some(adjustment) = adjustment {
-            system.adjust(&adjustment)?;
+        leads.offer(beside(&leader.read::<Utc>()?));
+        follows.offer(beside(&system.read()));
+        let mut wait = SECOND;
+        // Once for the second, and once more when the error is gone.
+        for _ in 0..2 {
+            let now = COUNTER.now();
+            let (Some(leads), Some(shows)) = (leads.estimate(now), follows.estimate(now)) else { break };
+            let standing = Standing {
+                error: shows.shown - leads.shown,
+                deviation: shows.deviation.hypot(leads.deviation),
+                even: FrequencyOffset::from_ppb((leads.speed / (1.0 + shows.own_frequency) - 1.0) * 1e9),
+                frequency_deviation: shows.frequency_deviation.hypot(leads.frequency_deviation),
+            };
+            let told = steering.decide(&standing);
+            println!("{second} s: {} s ahead: {told:?}", standing.error);
+            let Some(told) = told else { break };
+            follows.adjusted(now, &told.adjustment);
+            system.adjust(&told.adjustment)?;
+            let Some(lasts) = told.lasts else { break };
+            let lasts = Duration::from_secs_f64(lasts.as_secs_f64().max(0.0)).min(wait);
+            thread::sleep(lasts);
+            wait -= lasts;
         }
-        thread::sleep(SECOND);
+        thread::sleep(wait);
     }
     Ok(())
+}
+
+/// A reading of a clock as one of a counter of nanoseconds.
+fn beside(reading: &Reading<Utc>) -> CrossStamp {
+    let nanos = u64::try_from(reading.at().as_nanos_rounded()).unwrap_or_default();
+    CrossStamp { nic: Ticks(nanos), local: reading.ticks(), window: reading.window() }
 }
 
 fn pulses(seconds: u32) -> Result<(), Box<dyn Error>> {

@@ -119,6 +119,22 @@ impl Kalman {
         }
     }
 
+    /// The phase, and all that is believed of it, is `by` more: what it is told by has moved.
+    pub(crate) fn shift(&mut self, by: f64) {
+        for hypothesis in &mut self.hypotheses {
+            hypothesis.belief.mean[0] += by;
+        }
+    }
+
+    /// The phase is known, within a deviation, whatever was believed of it; frequency and drift are as before.
+    pub(crate) fn place(&mut self, phase: f64, deviation: f64) {
+        for Hypothesis { belief, .. } in &mut self.hypotheses {
+            belief.mean[0] = phase;
+            belief.covariance = belief.without_phase();
+            belief.disturb(0, deviation);
+        }
+    }
+
     /// Lets a little of each hypothesis become another: each goes on from what those believe that may have become it.
     fn interact(&mut self) {
         let before = self.hypotheses;

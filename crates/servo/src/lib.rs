@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod belief;
+mod cross;
 mod discipline;
 mod filter;
 mod fit;
@@ -17,10 +18,11 @@ pub mod stability;
 mod steering;
 mod tracker;
 
+pub use cross::{CrossCounts, CrossEstimate, CrossOffered, CrossTracker};
 pub use discipline::Discipline;
 pub use filter::{FilterKind, FilterOptions, FilterRejection, Filtered, SourceFilter, SourceStatistics};
 pub use fit::{CounterFit, FitCounts, Offer, Rejection};
 pub use measurement::{Measurement, Queueing};
 pub use servo::{PiOptions, ServoKind, ServoOptions};
-pub use steering::{Adjustment, FrequencyOffset, Steering, SteeringOptions, SteeringStatus};
+pub use steering::{Adjustment, FrequencyOffset, Standing, Steering, SteeringOptions, SteeringStatus, Told};
 pub use tracker::{Estimate, IntervalAdvice, Learned, Offered, Tracker, TrackerState};

@@ -1,41 +1,21 @@
 //! A clock of the host, made to follow the model.
 
-use sidereal_time::{LocalClock, Span, Ticks};
+use sidereal_time::Span;
 
-use crate::belief::{Belief, Bracket, Observation};
-use crate::filter::floor::Floor;
-use crate::kalman::Kalman;
-
-/// An error is to be gone after so many readings.
-const PATIENCE: f64 = 2.0;
-/// But no faster and no slower than if readings came at these intervals, in seconds.
-const QUICKEST_S: f64 = 1.0 / 64.0;
-/// See [`QUICKEST_S`].
-const SLOWEST_S: f64 = 64.0;
-/// So many windows are needed before the shortest tells anything.
-const LEARNING: f64 = 4.0;
-/// Windows longer than this count as this, in seconds.
-const MAX_WINDOW_S: f64 = 10.0;
-/// Errors larger than this count as this, in seconds: a thousand years.
-const MAX_ERROR_S: f64 = 3.2e10;
-/// How probable it is that a reading's error is that of its window.
-const CREDIBLE: f64 = 0.99;
-/// A reading further off than so many deviations is doubted once.
-const PLAUSIBLE: f64 = 8.0;
-/// How far a frequency may have changed when readings are far off, in s/s.
-const SURPRISE: f64 = 1e-6;
-/// A clock's own frequency is within this, in s/s, before it was seen.
-const UNKNOWN_FREQUENCY: f64 = 2e-4;
-/// A frequency further than this from what was asked for was set by somebody else, in s/s: clocks round to 1.5e-11 (scaled
-/// ppm) or to 1e-9 (whole ppb).
-const FOREIGN: f64 = 2e-9;
+/// A correction is spread over this, or longer.
+const SLEW_S: f64 = 0.0625;
+/// Corrections up to this are left to the next one, in seconds.
+const NEGLIGIBLE_S: f64 = 0.25e-9;
+/// The frequency is known once its deviation is below this, in s/s.
+const KNOWN_FREQUENCY: f64 = 1e-5;
+/// Only what is off by so many deviations is stepped.
+const CERTAIN: f64 = 4.0;
 /// No clock takes more, in parts per billion.
 const MAX_FREQUENCY_PPB: f64 = 1e9;
 /// Where steps are not allowed, the first may be if the error is larger than this, in seconds.
 const FIRST_STEP_S: f64 = 0.5;
-/// The published model is slewed each time it is made anew, which looks like white frequency noise of the clock: so much for
-/// each unit of random walk, in seconds.
-const WHITE_NOISE_S: f64 = 30.0;
+/// Changes below this are not told, in parts per billion: clocks round to 0.0153 (scaled ppm) or more.
+const LEAST_CHANGE_PPB: f64 = 0.004;
 
 /// How much faster a clock runs than it does by itself, in parts per billion: what `clock_adjtime(2)` is told (times 65.536
 /// in its `freq`).
@@ -83,110 +63,90 @@ impl Default for SteeringOptions {
     }
 }
 
+/// How a clock stands to the model: what is known of the clock by a [`crate::CrossTracker`], less what the model says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Standing {
+    /// How far the clock is ahead of the model.
+    pub error: Span,
+    /// The standard deviation of that, in seconds.
+    pub deviation: f64,
+    /// The offset with which the clock would run as the model does.
+    pub even: FrequencyOffset,
+    /// The standard deviation of that, in s/s.
+    pub frequency_deviation: f64,
+}
+
+/// What a clock is to be told.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Told {
+    /// What it is told now.
+    pub adjustment: Adjustment,
+    /// After this long its error will be gone, and it is to be told something else; `None`: it can go on like this.
+    pub lasts: Option<Span>,
+}
+
 /// How well a clock follows.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct SteeringStatus {
-    /// How far the clock is ahead of the model, as estimated from all readings.
-    pub error: Option<Span>,
-    /// The standard deviation of that, in seconds.
-    pub deviation: f64,
+    /// How the clock stood last.
+    pub standing: Option<Standing>,
     /// The offset that was asked for last.
-    pub frequency: FrequencyOffset,
-    /// How much faster than the model the clock would run by itself.
-    pub own_frequency: FrequencyOffset,
-    /// Adjustments of the frequency by somebody else, seen since the start.
-    pub foreign_changes: u64,
+    pub frequency: Option<FrequencyOffset>,
     /// Steps that were asked for.
     pub steps: u64,
 }
 
-/// Keeps one clock on the model.
-///
-/// What is estimated, by the same Kalman filter that the local counter is tracked with, is how the clock would run by itself:
-/// what was asked for is subtracted from what is read. So a correction does not look like noise, and the frequency that is
-/// asked for can take the error away within two readings without any ringing. A reading is worth what its window is above the
-/// shortest window.
+/// Keeps one clock on the model: what is known of how it stands is taken away as fast as the model itself is corrected, so that
+/// it shows what the model says.
 #[derive(Debug, Clone)]
 pub struct Steering {
     options: SteeringOptions,
-    floor: Option<Floor>,
-    clock: Option<Free>,
-    /// The last reading told something impossible.
-    suspected: bool,
+    /// Nothing has been asked of the clock.
+    first: bool,
     status: SteeringStatus,
 }
 
-/// A clock as it would run by itself.
-#[derive(Debug, Clone)]
-struct Free {
-    kalman: Kalman,
-    at: Ticks,
-    /// What was steered so far, in seconds, and how fast, in s/s.
-    steered: f64,
-    speed: f64,
-}
-
 impl Steering {
-    /// A controller that knows nothing of its clock.
+    /// A control law that has not been asked.
     #[must_use]
     pub fn new(options: &SteeringOptions) -> Self {
-        Self { options: *options, floor: None, clock: None, suspected: false, status: SteeringStatus::default() }
+        Self { options: *options, first: true, status: SteeringStatus::default() }
     }
 
-    /// A reading of the clock: at `at` it was `error` ahead of the model, read within `window`, and it ran at
-    /// `frequency_now`. Says what to tell the clock, which is taken to be done at once; nothing after a reading that tells
-    /// nothing.
-    pub fn offer(
-        &mut self,
-        at: Ticks,
-        error: Span,
-        window: Span,
-        local: &LocalClock,
-        frequency_now: FrequencyOffset,
-    ) -> Option<Adjustment> {
-        let window = window.as_secs_f64().clamp(0.0, MAX_WINDOW_S);
-        let floor = self.floor.get_or_insert_with(|| Floor::new(window));
-        floor.learn(window);
-        let (excess, edge) = (floor.excess(window), floor.edge());
-        let variance = (if floor.samples() < LEARNING { window } else { excess }).powi(2) / 12.0 + edge * edge;
-        let bracket = (floor.samples() >= LEARNING).then_some(Bracket {
-            half_width: (excess / 2.0).max(1e-3 * edge),
-            edge,
-            credibility: CREDIBLE,
-        });
-        let speed = self.options.within_limit(frequency_now) * 1e-9;
-        let shown = error.as_secs_f64().clamp(-MAX_ERROR_S, MAX_ERROR_S);
-
-        let first = self.clock.is_none();
-        let clock = self.clock.get_or_insert_with(|| Free::new(at, shown, variance, speed));
-        let dt = local.passed(clock.at, at).as_secs_f64();
-        if !first && dt <= 0.0 {
+    /// Says what to tell the clock, which is taken to be done at once; nothing where it can go on as it was told, or while too
+    /// little is known of it.
+    pub fn decide(&mut self, standing: &Standing) -> Option<Told> {
+        self.status.standing = Some(*standing);
+        let error = standing.error.as_secs_f64();
+        if error.abs() > self.step_threshold() && error.abs() > CERTAIN * standing.deviation {
+            self.first = false;
+            self.status.steps += 1;
+            return Some(Told { adjustment: Adjustment::Step(-standing.error), lasts: None });
+        }
+        // Written so that no number at all is not known.
+        let known = standing.frequency_deviation <= KNOWN_FREQUENCY;
+        if !known {
             return None;
         }
-        let before = clock.clone();
-        if (speed - clock.speed).abs() > FOREIGN {
-            self.status.foreign_changes += 1;
-            // Nobody knows when it was changed.
-            clock.kalman.disturb(0, (speed - clock.speed).abs() * dt);
-            clock.speed = speed;
+        self.first = false;
+        let even = self.options.within_limit(standing.even.as_ppb());
+        let correction = if error.abs() > NEGLIGIBLE_S { -error } else { 0.0 };
+        let told = self.options.within_limit(even + correction / SLEW_S * 1e9);
+        let corrected = (told - even) * 1e-9;
+        let lasts = (corrected != 0.0).then(|| Span::from_secs_f64((correction / corrected).max(SLEW_S)));
+        let frequency = FrequencyOffset::from_ppb(told);
+        if let Some(before) = self.status.frequency
+            && (before.as_ppb() - told).abs() < LEAST_CHANGE_PPB
+        {
+            return None;
         }
-        clock.pass(at, dt);
-        let observation = Observation { phase: shown - clock.steered, variance, bracket };
-        if !clock.kalman.belief().allows(&observation, PLAUSIBLE) {
-            if !self.suspected {
-                // It may be an accident: the next one tells. The model, or the clock, may as well have been stepped.
-                self.suspected = true;
-                self.clock = Some(Free { speed, ..before });
-                return None;
-            }
-            clock.kalman.disturb(0, (observation.phase - clock.kalman.belief().mean[0]).abs());
-            clock.kalman.disturb(1, SURPRISE);
-        }
-        self.suspected = false;
-        clock.kalman.observe(&observation);
-        let adjustment = self.decide(dt, first);
-        self.report();
-        adjustment
+        self.status.frequency = Some(frequency);
+        Some(Told { adjustment: Adjustment::Frequency(frequency), lasts })
+    }
+
+    /// What was asked for last was not done.
+    pub fn refused(&mut self) {
+        self.status.frequency = None;
     }
 
     /// How well the clock follows.
@@ -195,55 +155,21 @@ impl Steering {
         self.status
     }
 
-    /// What takes the error away.
-    fn decide(&mut self, dt: f64, first: bool) -> Option<Adjustment> {
-        let clock = self.clock.as_mut()?;
-        let belief = clock.kalman.belief();
-        let error = belief.mean[0] + clock.steered;
-        let threshold = self.options.step_threshold.map_or(FIRST_STEP_S, Span::as_secs_f64);
-        if (first || self.options.step_threshold.is_some()) && error.abs() > threshold {
-            let step = Span::from_secs_f64(-error);
-            clock.steered += step.as_secs_f64();
-            self.status.steps += 1;
-            return Some(Adjustment::Step(step));
+    /// In seconds.
+    fn step_threshold(&self) -> f64 {
+        match self.options.step_threshold {
+            Some(threshold) => threshold.as_secs_f64().max(0.0),
+            None if self.first => FIRST_STEP_S,
+            None => f64::INFINITY,
         }
-        if first {
-            return None;
-        }
-        let wanted = -belief.mean[1] - error / (PATIENCE * dt.clamp(QUICKEST_S, SLOWEST_S));
-        let told = FrequencyOffset::from_ppb(self.options.within_limit(FrequencyOffset::from_ppb(wanted * 1e9)));
-        clock.speed = told.as_ppb() * 1e-9;
-        self.status.frequency = told;
-        Some(Adjustment::Frequency(told))
-    }
-
-    fn report(&mut self) {
-        let Some(clock) = &self.clock else { return };
-        let belief = clock.kalman.belief();
-        self.status.error = Some(Span::from_secs_f64(belief.mean[0] + clock.steered));
-        self.status.deviation = belief.deviation(0);
-        self.status.own_frequency = FrequencyOffset::from_ppb(belief.mean[1] * 1e9);
-    }
-}
-
-impl Free {
-    fn new(at: Ticks, error: f64, variance: f64, speed: f64) -> Self {
-        let belief = Belief::new([error, 0.0, 0.0], [variance.sqrt(), UNKNOWN_FREQUENCY, 0.0]);
-        Self { kalman: Kalman::new(belief, None, WHITE_NOISE_S), at, steered: 0.0, speed }
-    }
-
-    fn pass(&mut self, at: Ticks, dt: f64) {
-        self.kalman.pass(dt);
-        self.steered += self.speed * dt;
-        self.at = at;
     }
 }
 
 impl SteeringOptions {
     /// In parts per billion.
-    fn within_limit(&self, frequency: FrequencyOffset) -> f64 {
+    fn within_limit(&self, ppb: f64) -> f64 {
         let limit = self.max_frequency_ppb.abs();
         let limit = if limit.is_finite() { limit.min(MAX_FREQUENCY_PPB) } else { MAX_FREQUENCY_PPB };
-        frequency.as_ppb().clamp(-limit, limit)
+        if ppb.is_nan() { 0.0 } else { ppb.clamp(-limit, limit) }
     }
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use sidereal_servo::{
     Adjustment, CounterFit, FilterKind, FilterOptions, Filtered, FrequencyOffset, IntervalAdvice, Learned, Measurement,
-    Queueing, ServoKind, ServoOptions, SourceFilter, Steering, SteeringOptions, Tracker, stability,
+    Queueing, ServoKind, ServoOptions, SourceFilter, Standing, Steering, SteeringOptions, Tracker, stability,
 };
 use sidereal_time::{ClockId, Counter, Instant, LocalClock, Rate, Reading, Span, Tai, Ticks};
 
@@ -138,19 +138,20 @@ proptest! {
     #[test]
     fn any_clock_is_steered_within_its_limit(
         limit in numbers(),
-        rate in rates(),
-        readings in prop::collection::vec((any::<u64>(), any::<i64>(), any::<i64>(), numbers()), 0..100),
+        standings in prop::collection::vec((any::<i64>(), numbers(), numbers(), numbers()), 0..100),
     ) {
-        let local = local(64, rate);
         let options = SteeringOptions { max_frequency_ppb: limit, step_threshold: None };
         let mut steering = Steering::new(&options);
-        for (ticks, error, window, frequency) in readings {
-            let frequency = FrequencyOffset::from_ppb(frequency);
-            let (error, window) = (Span::from_units(error.into()), Span::from_units(window.into()));
-            if let Some(Adjustment::Frequency(told)) = steering.offer(Ticks(ticks), error, window, &local, frequency) {
-                prop_assert!(told.as_ppb().is_finite() && told.as_ppb().abs() <= limit.abs().clamp(0.0, 1e9) || limit.is_nan());
+        for (error, deviation, even, frequency_deviation) in standings {
+            let even = FrequencyOffset::from_ppb(even);
+            let error = Span::from_units(error.into());
+            if let Some(told) = steering.decide(&Standing { error, deviation, even, frequency_deviation }) {
+                if let Adjustment::Frequency(told) = told.adjustment {
+                    prop_assert!(told.as_ppb().is_finite());
+                    prop_assert!(told.as_ppb().abs() <= limit.abs().clamp(0.0, 1e9) || limit.is_nan());
+                }
+                prop_assert!(told.lasts.is_none_or(|lasts| lasts > Span::ZERO));
             }
-            prop_assert!(steering.status().deviation.is_finite());
         }
     }
 

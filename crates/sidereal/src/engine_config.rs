@@ -294,6 +294,7 @@ fn clocks(config: &Config, stamping: &Stamping) -> Vec<ClockOptions> {
         scale,
         steering: SteeringOptions::default(),
         read_period: CLOCK_READ_PERIOD,
+        stamps: false,
     };
     // What we follow does not follow us.
     let steer = match config.reference {

@@ -6,6 +6,7 @@ pub mod config;
 mod counter;
 mod engine_config;
 mod host;
+mod hw;
 mod leap;
 mod logging;
 mod policy;

@@ -125,6 +125,7 @@ fn schemas_are_json_schemas() {
     for (arguments, title) in [
         (&["config", "schema"][..], "Document"),
         (&["schema", "check"], "Document"),
+        (&["schema", "hw"], "Document"),
         (&["schema", "query"], "Document"),
         (&["schema", "status"], "Reply"),
         (&["schema", "sources"], "Reply"),
@@ -138,6 +139,51 @@ fn schemas_are_json_schemas() {
     }
     let check = document(&sidereal(&["schema", "check"]));
     assert_eq!(check["oneOf"][0]["properties"]["schema"]["const"], "sidereal.check/1");
+}
+
+#[test]
+fn the_hardware_of_this_machine_is_told_as_it_is() {
+    let shown = document(&sidereal(&["hw", "--json"]));
+    assert_eq!(shown["schema"], "sidereal.hw/1");
+    let interfaces: Vec<&str> =
+        shown["interfaces"].as_array().unwrap().iter().map(|interface| interface["name"].as_str().unwrap()).collect();
+    assert!(!interfaces.contains(&"lo"), "{interfaces:?}");
+    for interface in shown["interfaces"].as_array().unwrap() {
+        let folder = Path::new("/sys/class/net").join(interface["name"].as_str().unwrap());
+        let link = fs::read_to_string(folder.join("operstate")).unwrap();
+        assert_eq!(interface["link"], link.trim());
+        // A device that stamps has a clock below its driver.
+        let stamps = !interface["clock"].is_null();
+        assert!(!stamps || Path::new("/sys/class/ptp").read_dir().unwrap().next().is_some(), "{interface}");
+        assert!(stamps || interface["statements"][0].as_str().unwrap().contains("hardware stamps"), "{interface}");
+    }
+    let words = sidereal(&["hw"]);
+    assert!(words.status.success(), "{words:?}");
+    assert!(interfaces.iter().all(|name| text(&words.stdout).contains(name)));
+}
+
+#[test]
+fn what_is_wrong_with_a_machine_ends_with_1() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sidereal.toml");
+    let port = "[[port]]\nname = 'a'\nbackend = 'kernel'\naddresses = ['::']\n";
+    let state = format!("[state]\ndirectory = '{}/state'\n", directory.path().display());
+    let socket = format!("[ops]\nsocket = '{}/control'\n", directory.path().display());
+    let root = directory.path().join("root");
+    fs::create_dir(&root).unwrap();
+    let check = |workers: &str| {
+        fs::write(&path, format!("{port}{workers}{state}{socket}")).unwrap();
+        let among = ["hw", "check", "--json", "--root", root.to_str().unwrap(), path.to_str().unwrap()];
+        let output = sidereal(&among);
+        (output.status.code(), document(&output))
+    };
+    let (code, wrong) = check("");
+    assert_eq!((code, &wrong["schema"]), (Some(1), &"sidereal.hw_check/1".into()));
+    assert_eq!(wrong["findings"][0]["check"], "pinned_workers");
+    let (code, good) = check("[workers]\nidle = 'sleep'\n");
+    assert_eq!((code, good["findings"].as_array().unwrap().len()), (Some(0), 0), "{good}");
+    let output = sidereal(&["hw", "check", "/nonexistent.toml"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The system clock of a host: on the host's oscillator, steered as a kernel steers it.
 
 use sidereal_servo::{Adjustment, Discipline};
-use sidereal_time::{Instant, Span, Utc};
+use sidereal_time::{Instant, Scale, Span, Utc};
 
 /// The largest frequency offset that the kernel takes, in parts per billion (`adjtimex(2)`).
 const MAX_FREQUENCY_PPB: f64 = 500_000.0;
@@ -10,13 +10,48 @@ const SCALED_PPM_PER_PPB: f64 = 65.536;
 /// A day of UTC without a leap second.
 const DAY: i128 = 86_400;
 
-/// A clock that shows UTC. What it is asked and told goes by the phase of the host's oscillator, which never goes back.
-#[derive(Debug, Clone)]
-pub struct SystemClock {
+/// What a clock shows that is steered as a kernel steers one. What it is asked and told goes by the phase of its oscillator.
+#[derive(Debug, Clone, Copy)]
+pub struct SteeredClock<S: Scale> {
     phase: Span,
-    shown: Instant<Utc>,
+    shown: Instant<S>,
     /// A fraction.
     frequency: f64,
+}
+
+impl<S: Scale> SteeredClock<S> {
+    /// A clock that shows `shown` at `phase`, and that nobody steers.
+    #[must_use]
+    pub const fn new(shown: Instant<S>, phase: Span) -> Self {
+        Self { phase, shown, frequency: 0.0 }
+    }
+
+    /// What it shows at `phase`.
+    pub fn read(&mut self, phase: Span) -> Instant<S> {
+        let elapsed = phase - self.phase;
+        self.shown += elapsed + Span::from_secs_f64(elapsed.as_secs_f64() * self.frequency);
+        self.phase = phase;
+        self.shown
+    }
+
+    /// Steers it from `phase` on.
+    pub fn adjust(&mut self, adjustment: Adjustment, phase: Span) {
+        self.read(phase);
+        match adjustment {
+            Adjustment::Step(by) => self.shown += by,
+            Adjustment::Frequency(offset) => {
+                let ppb = offset.as_ppb().clamp(-MAX_FREQUENCY_PPB, MAX_FREQUENCY_PPB);
+                self.frequency = (ppb * SCALED_PPM_PER_PPB).round() / SCALED_PPM_PER_PPB * 1e-9;
+            }
+        }
+    }
+}
+
+/// A clock that shows UTC, and makes leap seconds. What it is asked and told goes by the phase of the host's oscillator, which
+/// never goes back.
+#[derive(Debug, Clone)]
+pub struct SystemClock {
+    steered: SteeredClock<Utc>,
     /// When the armed leap second is made, by the clock itself, and what is then added.
     leap: Option<(Instant<Utc>, i8)>,
     discipline: Discipline,
@@ -28,32 +63,26 @@ impl SystemClock {
     pub const fn new(shown: Instant<Utc>, phase: Span) -> Self {
         let discipline =
             Discipline { synchronised: false, max_error: Span::from_secs(16), tai_offset_s: None, leap_step: 0 };
-        Self { phase, shown, frequency: 0.0, leap: None, discipline }
+        Self { steered: SteeredClock::new(shown, phase), leap: None, discipline }
     }
 
     /// What it shows at `phase`.
     pub fn read(&mut self, phase: Span) -> Instant<Utc> {
         self.advance(phase);
-        self.shown
+        self.steered.shown
     }
 
     /// Steers it from `phase` on.
     pub fn adjust(&mut self, adjustment: Adjustment, phase: Span) {
         self.advance(phase);
-        match adjustment {
-            Adjustment::Step(by) => self.shown += by,
-            Adjustment::Frequency(offset) => {
-                let ppb = offset.as_ppb().clamp(-MAX_FREQUENCY_PPB, MAX_FREQUENCY_PPB);
-                self.frequency = (ppb * SCALED_PPM_PER_PPB).round() / SCALED_PPM_PER_PPB * 1e-9;
-            }
-        }
+        self.steered.adjust(adjustment, phase);
     }
 
     /// Takes note of what its owner says: the leap second at the end of the clock's day, and how good it is.
     pub fn announce(&mut self, discipline: Discipline, phase: Span) {
         self.advance(phase);
         if discipline.leap_step != self.discipline.leap_step {
-            let (seconds, _) = self.shown.split();
+            let (seconds, _) = self.steered.shown.split();
             let midnight = Instant::from_nanos((seconds.div_euclid(DAY) + 1) * DAY * 1_000_000_000);
             self.leap = match discipline.leap_step {
                 0 => None,
@@ -67,7 +96,7 @@ impl SystemClock {
 
     /// It shows `shown` at `phase`, whatever it showed before: the oscillator's phase has jumped and it has not.
     pub const fn resume(&mut self, shown: Instant<Utc>, phase: Span) {
-        (self.shown, self.phase) = (shown, phase);
+        (self.steered.shown, self.steered.phase) = (shown, phase);
     }
 
     /// What the kernel says of it.
@@ -77,13 +106,11 @@ impl SystemClock {
     }
 
     fn advance(&mut self, phase: Span) {
-        let elapsed = phase - self.phase;
-        self.shown += elapsed + Span::from_secs_f64(elapsed.as_secs_f64() * self.frequency);
-        self.phase = phase;
+        self.steered.read(phase);
         if let Some((at, step)) = self.leap
-            && self.shown >= at
+            && self.steered.shown >= at
         {
-            self.shown += Span::from_secs(step.into());
+            self.steered.shown += Span::from_secs(step.into());
             self.leap = None;
             // The kernel forgets the order once it is carried out, and keeps TAI - UTC right.
             self.discipline.leap_step = 0;

@@ -1,11 +1,18 @@
 //! NICs: what is known of when a packet passed.
 
+mod clock;
+
 use rand::RngExt;
-use sidereal_time::{Arrived, Instant, Span, StampSource, Tai, Ticks};
+use sidereal_time::{Arrived, ClockId, Counter, Instant, Span, Stamp, StampSource, Tai, Ticks};
+
+pub use self::clock::{NicClock, NicClockOptions};
 
 use crate::link::Jitter;
 use crate::oscillator::Oscillator;
 use crate::random::{Stream, stream};
+
+/// What the clock of a NIC is called on its host.
+pub const NIC_CLOCK: ClockId = ClockId(1);
 
 /// How a host stamps packets.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -24,6 +31,8 @@ pub struct NicOptions {
     pub report_delay: Span,
     /// How late the program's own look at the counter is, which is all there is where a stamp got lost.
     pub software_jitter: Jitter,
+    /// The clock that takes its stamps; `None`: it can look at the host's counter itself.
+    pub clock: Option<NicClockOptions>,
 }
 
 /// A host's counter: one tick a nanosecond of its oscillator, 64 bits.
@@ -40,13 +49,14 @@ pub struct Nic {
     options: NicOptions,
     random: Stream,
     latched_until: Instant<Tai>,
+    clock: Option<NicClock>,
 }
 
 /// What becomes of the stamp of a packet that leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Departure {
     /// When it left, as far as it is known.
-    pub left: Arrived,
+    pub left: Stamp,
     /// When that is known.
     pub known: Instant<Tai>,
 }
@@ -87,6 +97,11 @@ impl HostCounter {
     }
 }
 
+/// A stamp of the host's own counter: where nothing has to be located.
+pub(crate) const fn of_counter(stamp: Stamp) -> Arrived {
+    Arrived { ticks: stamp.ticks, source: stamp.source }
+}
+
 /// Whole nanoseconds of a phase, as a counter of 64 bits has them.
 fn nanos(phase: Span) -> u64 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "wrapping is what counters do")]
@@ -98,11 +113,21 @@ impl Nic {
     /// The NIC of the host `name` in the run `seed`.
     #[must_use]
     pub fn new(options: &NicOptions, seed: u64, name: &str, start: Instant<Tai>) -> Self {
-        Self { options: *options, random: stream(seed, &format!("{name}/nic")), latched_until: start }
+        Self {
+            options: *options,
+            random: stream(seed, &format!("{name}/nic")),
+            latched_until: start,
+            clock: options.clock.as_ref().map(|clock| NicClock::new(clock, seed, name, start)),
+        }
+    }
+
+    /// The clock that takes its stamps, where it has one of its own.
+    pub fn clock(&mut self) -> Option<&mut NicClock> {
+        self.clock.as_mut()
     }
 
     /// A packet that truly arrives `at`.
-    pub fn receive(&mut self, at: Instant<Tai>, counter: &mut HostCounter) -> Arrived {
+    pub fn receive(&mut self, at: Instant<Tai>, counter: &mut HostCounter) -> Stamp {
         if self.happens() { self.software(at, counter) } else { self.hardware(at, counter) }
     }
 
@@ -124,20 +149,25 @@ impl Nic {
     }
 
     /// The stamp that it writes by itself into a packet that truly leaves `at`: nobody has to fetch it.
-    pub fn write(&mut self, at: Instant<Tai>, counter: &mut HostCounter) -> Ticks {
-        self.hardware(at, counter).ticks
+    pub fn write(&mut self, at: Instant<Tai>, counter: &mut HostCounter) -> Stamp {
+        self.hardware(at, counter)
     }
 
-    fn hardware(&mut self, at: Instant<Tai>, counter: &mut HostCounter) -> Arrived {
+    fn hardware(&mut self, at: Instant<Tai>, counter: &mut HostCounter) -> Stamp {
         let late = self.options.jitter.draw(&mut self.random);
-        let ticks = counter.at(at + Span::from_secs_f64(late));
+        let at = at + Span::from_secs_f64(late);
+        let (ticks, counter) = match &mut self.clock {
+            Some(clock) => (clock.stamp(at), Counter::Nic(NIC_CLOCK)),
+            None => (counter.at(at), Counter::MonotonicRaw),
+        };
         let granule = nanos(self.options.granularity).max(1);
-        Arrived { ticks: Ticks(ticks.0 - ticks.0 % granule), source: StampSource::Hardware }
+        Stamp { ticks: Ticks(ticks.0 - ticks.0 % granule), counter, source: StampSource::Hardware }
     }
 
-    fn software(&mut self, at: Instant<Tai>, counter: &mut HostCounter) -> Arrived {
+    fn software(&mut self, at: Instant<Tai>, counter: &mut HostCounter) -> Stamp {
         let late = self.options.software_jitter.draw(&mut self.random);
-        Arrived { ticks: counter.at(at + Span::from_secs_f64(late)), source: StampSource::Software }
+        let ticks = counter.at(at + Span::from_secs_f64(late));
+        Stamp { ticks, counter: Counter::MonotonicRaw, source: StampSource::Software }
     }
 
     fn happens(&mut self) -> bool {

@@ -120,6 +120,7 @@ mod tests {
             bound: 1e-4,
             uncertainty: f64::INFINITY,
             clock_error: -1e-6,
+            nic_clock_error: None,
             frequency_error: 0.0,
         };
         let samples: Vec<Sample> = (0..5000).map(sample).collect();

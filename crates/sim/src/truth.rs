@@ -23,6 +23,8 @@ pub struct Sample {
     pub uncertainty: f64,
     /// The time that the system clock shows less the true one, in seconds.
     pub clock_error: f64,
+    /// The time that the NIC's clock shows less the true one, in seconds, where it has one of its own.
+    pub nic_clock_error: Option<f64>,
     /// The rate of the published time less the true one, as a fraction.
     pub frequency_error: f64,
 }
@@ -42,6 +44,12 @@ pub struct Statistics {
     pub clock_rms_error_s: Option<f64>,
     /// The largest of those.
     pub clock_max_error_s: Option<f64>,
+    /// Root mean square of the error of the NIC's clock, where it has one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nic_clock_rms_error_s: Option<f64>,
+    /// The largest of those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nic_clock_max_error_s: Option<f64>,
     /// Root mean square of the frequency error.
     pub rms_frequency_error: Option<f64>,
     /// When its tracker was locked first.
@@ -80,6 +88,10 @@ pub enum Statistic {
     ClockRmsErrorS,
     /// See [`Statistics::clock_max_error_s`].
     ClockMaxErrorS,
+    /// See [`Statistics::nic_clock_rms_error_s`].
+    NicClockRmsErrorS,
+    /// See [`Statistics::nic_clock_max_error_s`].
+    NicClockMaxErrorS,
     /// See [`Statistics::rms_frequency_error`].
     RmsFrequencyError,
     /// See [`Statistics::lock_s`].
@@ -119,6 +131,7 @@ impl Statistics {
             counted.iter().filter(|sample| sample.error.abs() > allowed(sample)).count() as u64
         };
         let absolute = sorted(|sample| sample.error.abs());
+        let of_nic: Vec<f64> = counted.iter().filter_map(|sample| sample.nic_clock_error).collect();
         let percentile = absolute.len().saturating_sub(1) * 99 / 100;
         Self {
             name: name.to_owned(),
@@ -127,6 +140,8 @@ impl Statistics {
             max_error_s: absolute.last().copied(),
             clock_rms_error_s: rms(&sorted(|sample| sample.clock_error)),
             clock_max_error_s: sorted(|sample| sample.clock_error.abs()).last().copied(),
+            nic_clock_rms_error_s: rms(&of_nic),
+            nic_clock_max_error_s: of_nic.iter().map(|error| error.abs()).max_by(f64::total_cmp),
             rms_frequency_error: rms(&sorted(|sample| sample.frequency_error)),
             lock_s: samples.iter().find(|sample| sample.locked).map(|sample| f64::from(sample.second)),
             seconds: counted.len() as u64,
@@ -161,6 +176,8 @@ impl Statistics {
             Statistic::MaxErrorS => self.max_error_s,
             Statistic::ClockRmsErrorS => self.clock_rms_error_s,
             Statistic::ClockMaxErrorS => self.clock_max_error_s,
+            Statistic::NicClockRmsErrorS => self.nic_clock_rms_error_s,
+            Statistic::NicClockMaxErrorS => self.nic_clock_max_error_s,
             Statistic::RmsFrequencyError => self.rms_frequency_error,
             Statistic::LockS => self.lock_s,
             Statistic::Seconds => Some(self.seconds as f64),
@@ -186,6 +203,8 @@ impl Statistic {
             Self::MaxErrorS => "max_error_s",
             Self::ClockRmsErrorS => "clock_rms_error_s",
             Self::ClockMaxErrorS => "clock_max_error_s",
+            Self::NicClockRmsErrorS => "nic_clock_rms_error_s",
+            Self::NicClockMaxErrorS => "nic_clock_max_error_s",
             Self::RmsFrequencyError => "rms_frequency_error",
             Self::LockS => "lock_s",
             Self::Seconds => "seconds",
@@ -210,6 +229,8 @@ impl Statistic {
                 | Self::MaxErrorS
                 | Self::ClockRmsErrorS
                 | Self::ClockMaxErrorS
+                | Self::NicClockRmsErrorS
+                | Self::NicClockMaxErrorS
                 | Self::LockS
                 | Self::MedianBoundS
                 | Self::MedianUncertaintyS
@@ -235,6 +256,7 @@ mod tests {
             bound: 0.5,
             uncertainty: 0.25,
             clock_error: 2.0 * error,
+            nic_clock_error: (second < 60).then_some(-3.0 * error),
             frequency_error: 0.0,
         }
     }
@@ -247,6 +269,7 @@ mod tests {
         assert_eq!((statistics.seconds_outside_bound, statistics.seconds_outside_uncertainty), (0, 1));
         assert_eq!((statistics.max_error_s, statistics.p99_error_s), (Some(0.4), Some(0.01)));
         assert_eq!(statistics.clock_max_error_s, Some(0.8));
+        assert!((statistics.nic_clock_max_error_s.unwrap() - 1.2).abs() < 1e-15);
         assert_eq!(statistics.lock_s, Some(20.0));
         let rms = ((0.16 + 99.0 * 1e-4) / 100.0_f64).sqrt();
         assert!((statistics.rms_error_s.unwrap() - rms).abs() < 1e-15);

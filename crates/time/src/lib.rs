@@ -6,6 +6,7 @@
 //! instant that PTP's 48 bits of seconds can tell fits, eras and leap seconds included, and floating point appears only where a caller asks for it.
 #![forbid(unsafe_code)]
 
+mod cross;
 mod exchange;
 mod instant;
 mod leap;
@@ -16,6 +17,7 @@ mod ptp;
 mod reading;
 mod stamp;
 
+pub use cross::{CrossModel, CrossStamp, StampFault};
 pub use exchange::{Exchange, Sample};
 pub use instant::{Instant, Scale, Span, Tai, Utc};
 pub use leap::{LeapError, LeapSecond, LeapTable};

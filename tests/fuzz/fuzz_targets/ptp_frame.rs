@@ -5,6 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use sidereal_dataplane::{Framing, PtpJudge, PtpService, PtpTerms, PtpTime, PtpVerdict};
+use sidereal_engine::NicClocks;
 use sidereal_nic::RxChecksums;
 use sidereal_ptp::{
     Body, ClockIdentity, HEADER_LEN, Message, PortIdentity, PortKey, Responder, Responders, SdoId, Transport,
@@ -23,7 +24,7 @@ fuzz_target!(|input: &[u8]| {
     let responders = Responders::new(ports.iter().filter(|port| choice >> port.key.0 & 1 != 0).map(responder));
     let local = model();
     let clock = NtpClock::new(&local, 37, None);
-    let time = PtpTime { local: &local, local_ntp: &clock, realtime_ntp: &clock, now: NOW };
+    let time = PtpTime { local: &local, local_ntp: &clock, realtime_ntp: &clock, nics: &NicClocks::default(), now: NOW };
     let terms = PtpTerms { responders: &responders, time: (choice & 0x80 != 0).then_some(time) };
     let checksums = CHECKSUMS[usize::from(choice >> 4 & 3) % CHECKSUMS.len()];
 

@@ -2,9 +2,9 @@
 
 use arrayvec::ArrayVec;
 use rtrb::{Consumer, Producer, RingBuffer};
-use sidereal_ptp::{Address, Destination, MAX_MESSAGE_LEN, MessageClass, PortKey, Responders};
+use sidereal_ptp::{Address, Destination, MAX_MESSAGE_LEN, MessageClass, MessageType, PortKey, Responders};
 use sidereal_publish::{TableReader, TableWriter};
-use sidereal_time::{Rate, Span, Stamp, Ticks, TxToken};
+use sidereal_time::{Rate, Span, Stamp, StampPriority, Ticks, TxToken};
 
 use super::next_hops::NextHops;
 use super::{Framing, PtpFrame, PtpJudge, PtpMessage, PtpService, ip};
@@ -88,8 +88,8 @@ struct Upward {
 #[derive(Debug)]
 struct Downward {
     frame: ArrayVec<u8, PTP_FRAME_MAX>,
-    /// Its place among those that wait for a stamp, if it wants one.
-    place: Option<u16>,
+    /// Its place among those that wait for a stamp, if it wants one, and how much.
+    place: Option<(u16, StampPriority)>,
 }
 
 /// What became of a message for the engine.
@@ -129,7 +129,8 @@ impl WorkerPtp {
     /// returned; `None` where there is none.
     pub(crate) fn send_next(&mut self, send: impl FnOnce(&[u8], Option<TxToken>) -> bool) -> Option<bool> {
         let Downward { frame, place } = self.outlet.as_mut()?.from_engine.pop().ok()?;
-        Some(send(&frame, place.map(|place| TxToken::new(OURS | u64::from(place)))))
+        let token = |(place, priority)| TxToken::new(OURS | u64::from(place)).with_priority(priority);
+        Some(send(&frame, place.map(token)))
     }
 
     /// The stamp of the frame whose token had `key`, of which [`is_ptp`] is true.
@@ -195,7 +196,8 @@ impl EnginePtp {
         let place = free.flatten();
         let mut frame = ArrayVec::from(frame);
         frame.truncate(len);
-        let downward = Downward { frame, place: place.and_then(|place| u16::try_from(place).ok()) };
+        let place_of_stamp = place.and_then(|place| u16::try_from(place).ok()).map(|place| (place, priority(message)));
+        let downward = Downward { frame, place: place_of_stamp };
         if self.outgoing.push(downward).is_err() {
             return false;
         }
@@ -213,6 +215,15 @@ impl EnginePtp {
             }
         }
         None
+    }
+}
+
+/// How much the stamp of `message` is wanted.
+fn priority(message: &[u8]) -> StampPriority {
+    match message.first().and_then(|first| MessageType::from_bits(*first)) {
+        Some(MessageType::Sync) => StampPriority::Sync,
+        Some(MessageType::PdelayResp) => StampPriority::PdelayResp,
+        _ => StampPriority::DelayReq,
     }
 }
 

@@ -1,6 +1,9 @@
 //! When a packet arrived, in TAI.
 
+use sidereal_engine::NicClocks;
 use sidereal_time::{ClockModel, Counter, Instant, NtpClock, Span, Stamp, Tai, Ticks};
+
+use crate::nic_clock::locate;
 
 /// What a worker knows of the time as it judges a burst.
 #[derive(Debug, Clone, Copy)]
@@ -11,6 +14,8 @@ pub struct PtpTime<'a> {
     pub local_ntp: &'a NtpClock,
     /// CLOCK_REALTIME as NTP tells it.
     pub realtime_ntp: &'a NtpClock,
+    /// The clocks of NICs, beside the local counter.
+    pub nics: &'a NicClocks,
     /// The local counter as the burst was found.
     pub now: Ticks,
 }
@@ -27,6 +32,9 @@ impl PtpTime<'_> {
         match stamp {
             Some(stamp) if stamp.counter == self.local.counter => self.local.instant(stamp.ticks),
             Some(Stamp { ticks, counter: Counter::Realtime, .. }) => self.by_kernel(ticks),
+            Some(Stamp { ticks, counter: Counter::Nic(clock), .. }) => {
+                self.local.instant(locate(self.nics, clock, ticks, self.now).unwrap_or(self.now))
+            }
             _ => self.local.instant(self.now),
         }
     }

@@ -87,6 +87,7 @@ impl Rig {
             residence,
             link: Some(link),
             ptp: worker_ptp,
+            nic_clock: None,
         });
         let residence = residence_reader;
         Self {
@@ -173,6 +174,7 @@ pub(crate) fn snapshot_at(now: Ticks) -> Snapshot {
         local_ntp,
         realtime_ntp,
         smeared: SmearedClocks::plain(local_ntp, realtime_ntp),
+        nics: sidereal_engine::NicClocks::default(),
         system: SystemVariables {
             stratum: Stratum::PRIMARY,
             leap: sidereal_ntp::LeapIndicator::None,

@@ -26,12 +26,10 @@ impl Engine {
         let (model, synchronised) = (self.model(), self.is_synchronised());
         let target = model.as_ref().map(|model| Target { model, table: &self.leap_table, synchronised });
         let Some(clock) = self.clocks.get_mut(id) else { return };
-        let jump = clock.read(reading, &self.here.local, target, &mut self.reports);
-        if id == ClockId::SYSTEM {
-            if let Some(by) = jump {
-                self.follower.note_jump(by, now);
-            }
-            self.publish(now);
+        let jump = clock.read(reading, target, &mut self.reports);
+        self.clocks.touched();
+        if let (ClockId::SYSTEM, Some(by)) = (id, jump) {
+            self.follower.note_jump(by, now);
         }
     }
 

@@ -29,7 +29,7 @@ impl Engine {
             corrected: *corrected,
             system: system.unwrap_or(unsynchronised),
         });
-        self.publication.make(contents.as_ref(), &unsynchronised, now);
+        self.publication.make(contents.as_ref(), self.clocks.nics(), &unsynchronised, now);
         let snapshot = self.publication.snapshot();
         self.here.local.rate = model.map_or(self.local.rate, |model| model.rate);
         self.here.system = snapshot.system;
@@ -55,10 +55,13 @@ impl Engine {
                 let last = self.system.last_good()?;
                 realtime_model(last.utc, last.tai)
             }
-            Reference::Sources => self.clocks.system().and_then(|clock| clock.as_counter(model)).unwrap_or_else(|| {
-                // It has not been read: it may be right.
-                realtime_model(self.leap_table.tai_to_utc(model.reference), model.reference)
-            }),
+            Reference::Sources => {
+                let read = self.clocks.system().and_then(|clock| clock.as_counter(model, &self.local));
+                read.unwrap_or_else(|| {
+                    // It has not been read: it may be right.
+                    realtime_model(self.leap_table.tai_to_utc(model.reference), model.reference)
+                })
+            }
         };
         // The next leap second that the kernel will not make by itself.
         let discipline = self.clocks.system().and_then(|clock| clock.discipline());

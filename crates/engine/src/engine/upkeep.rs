@@ -3,6 +3,7 @@
 use sidereal_time::{ClockId, LeapTable, Span, Ticks};
 
 use super::Engine;
+use crate::clocks::Target;
 use crate::config::{EngineConfig, MAX_CLOCKS, Reference};
 use crate::follow::REPUBLISH_AFTER;
 use crate::report::Report;
@@ -19,7 +20,7 @@ impl Engine {
         self.save(now);
         self.config = config;
         self.follower.configure(&self.config, now);
-        self.clocks.configure(&self.config.clocks, now);
+        self.clocks.configure(&self.config.clocks, self.local, now);
         self.configure_parts(now);
         self.publish(now);
     }
@@ -61,7 +62,7 @@ impl Engine {
             (self.timers.saved, self.timers.asked_leap) = (now, now);
             self.follower.counter_jumped(now);
             self.sources.counter_reset(&mut self.here, now);
-            self.clocks.counter_reset(now);
+            self.clocks.counter_reset(self.local, now);
             self.broadcasts.configure(&self.config.broadcasts, now, &mut self.reports);
             if self.config.reference == Reference::Sources {
                 self.reports.say(Report::CounterJumped { by: None });
@@ -70,11 +71,14 @@ impl Engine {
         self.timers.now = now;
     }
 
-    pub(super) fn run_timers(&mut self, now: Ticks) {
+    /// `cause` is when what has just been taken note of arrived.
+    pub(super) fn run_timers(&mut self, cause: Option<Ticks>, now: Ticks) {
         let local = self.local;
         if self.reference_clock().is_some() {
-            if self.system.is_due(&local, now) {
-                self.with_clock(ClockId::SYSTEM, |clock, _| clock.want_read());
+            if self.system.is_due(&local, now)
+                && let Some(clock) = self.clocks.get_mut(ClockId::SYSTEM)
+            {
+                clock.want_read();
             }
             if self.system.check_silence(&local, now, &mut self.reports) {
                 self.publish(now);
@@ -85,13 +89,14 @@ impl Engine {
         let model = self.model();
         self.follower.reselect(&mut self.sources, model.as_ref(), now, &mut self.reports);
         self.sources.say_judgements(&local, now, &mut self.reports);
+        let mut changed = false;
         if self.config.reference == Reference::Sources {
-            let changed = self.follower.run(&self.sources, now, &mut self.reports);
-            if changed || self.follower.model().is_some_and(|model| model != self.publication.snapshot().local) {
-                self.publish(now);
-            }
+            changed = self.follower.run(&self.sources, now, &mut self.reports);
+            changed |= self.follower.model().is_some_and(|model| model != self.publication.snapshot().local);
         }
-        if self.publication.age(&local, now) >= REPUBLISH_AFTER {
+        self.steer(cause, now);
+        changed |= self.clocks.take_changed();
+        if changed || self.publication.age(&local, now) >= REPUBLISH_AFTER {
             self.publish(now);
         }
         if local.passed(self.timers.asked_leap, now) >= ASK_LEAP_AFTER {
@@ -102,6 +107,15 @@ impl Engine {
             self.save(now);
         }
         self.remind_of_leap_table(now);
+    }
+
+    /// Leads the clocks of the host to our time.
+    fn steer(&mut self, cause: Option<Ticks>, now: Ticks) {
+        let (model, synchronised) = (self.model(), self.is_synchronised());
+        let Some(model) = model.as_ref() else { return };
+        let target = Target { model, table: &self.leap_table, synchronised };
+        let but = self.reference_clock();
+        self.clocks.steer(&target, &self.local, but, cause, now, &mut self.reports);
     }
 
     pub(super) fn save(&mut self, now: Ticks) {

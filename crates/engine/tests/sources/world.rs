@@ -149,6 +149,7 @@ pub(crate) fn system_clock(steer: Steer) -> ClockOptions {
         scale: ClockScale::Utc,
         steering: SteeringOptions::default(),
         read_period: millis(250),
+        stamps: false,
     }
 }
 
@@ -375,7 +376,7 @@ impl World {
                     };
                     self.engine.handle(event, ticks);
                 }
-                Action::Steer { clock, adjustment } => {
+                Action::Steer { clock, adjustment, .. } => {
                     assert_eq!(clock, ClockId::SYSTEM);
                     self.adjustments.push(adjustment);
                     match adjustment {

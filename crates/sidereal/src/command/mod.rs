@@ -6,6 +6,7 @@
 
 mod check;
 mod control;
+mod hw;
 mod load;
 mod ptp;
 mod query;
@@ -40,6 +41,8 @@ enum Command {
     Run(RunArguments),
     /// Check a configuration file, and what it asks of this machine
     Check(check::Arguments),
+    /// Show what the NICs of this machine can do; `hw check` looks for what keeps it from telling time well
+    Hw(hw::Arguments),
     /// Ask an NTP server for its time, or look for PTP masters
     Query(query::Arguments),
     /// Ask as many clients would, and measure what a server can take
@@ -85,6 +88,8 @@ enum ConfigCommand {
 enum Document {
     /// Of `sidereal check`
     Check,
+    /// Of `sidereal hw` and `sidereal hw check`
+    Hw,
     /// Of `sidereal query`
     Query,
     /// Of `sidereal sim`
@@ -135,6 +140,7 @@ impl Command {
         match self {
             Self::Run(arguments) => crate::run::run(&arguments.config, arguments.log_level),
             Self::Check(arguments) => check::check(&arguments),
+            Self::Hw(arguments) => hw::hw(&arguments),
             Self::Query(arguments) => query::query(&arguments),
             Self::Load(arguments) => load::load(&arguments),
             Self::Sim(arguments) => sim::sim(&arguments),
@@ -150,6 +156,7 @@ impl Command {
     fn json(&self) -> bool {
         match self {
             Self::Check(arguments) => arguments.json,
+            Self::Hw(arguments) => arguments.json(),
             Self::Query(arguments) => arguments.json,
             Self::Load(arguments) => arguments.json,
             Self::Sim(arguments) => arguments.json,
@@ -163,6 +170,7 @@ impl Document {
     fn schema(self) -> Schema {
         match self {
             Self::Check => schemars::schema_for!(check::Document),
+            Self::Hw => schemars::schema_for!(hw::Document),
             Self::Query => schemars::schema_for!(query::Document),
             Self::Sim => schemars::schema_for!(sim::Document),
             Self::Status | Self::Sources | Self::Ptp => schemars::schema_for!(Reply),

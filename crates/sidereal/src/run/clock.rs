@@ -231,7 +231,7 @@ impl ClockKeeper {
                     self.tell(event);
                 }
             }
-            Action::Steer { clock, adjustment } => {
+            Action::Steer { clock, adjustment, .. } => {
                 if let Some(event) = self.clocks.steer(clock, &adjustment) {
                     self.tell(event);
                 }

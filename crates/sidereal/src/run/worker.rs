@@ -63,6 +63,7 @@ impl Common<'_> {
             residence,
             link: links.exception,
             ptp: links.ptp,
+            nic_clock: None,
         }))
     }
 

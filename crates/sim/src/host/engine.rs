@@ -10,14 +10,14 @@ use sidereal_engine::{
 };
 use sidereal_servo::{Discipline, TrackerState};
 use sidereal_time::{
-    Arrived, ClockId, Counter, Instant, LeapTable, LocalClock, NtpTimestamp, Rate, Reading, Span, Tai, Ticks, TxToken,
+    Arrived, ClockId, Counter, Instant, LeapTable, LocalClock, Rate, Reading, Span, Stamp, Tai, Ticks,
 };
 
 use super::ptp::{PtpPorts, is_one_step, of_hardware, write_origin};
 use super::responder::Responder;
 use super::{Input, Outbox};
 use crate::clock::SystemClock;
-use crate::nic::{HostCounter, Nic};
+use crate::nic::{HostCounter, NIC_CLOCK, Nic};
 use crate::oscillator::Oscillator;
 use crate::packet::{Datagram, Packet, PtpPacket, endpoint, is_for};
 use crate::random::{Stream, key, stream};
@@ -137,6 +137,7 @@ impl EngineHost {
             bound: seconds(status.error),
             uncertainty: seconds(status.uncertainty) + self.options.asymmetry_limit.as_secs_f64(),
             clock_error: shown.as_secs_f64(),
+            nic_clock_error: self.nic.clock().map(|clock| (clock.shown(now) - now).as_secs_f64()),
             frequency_error: rate * (1.0 + self.counter.frequency(now)) - 1.0,
         }
     }
@@ -205,7 +206,8 @@ impl EngineHost {
         if self.down || !is_for(packet.to.ip(), self.number) {
             return;
         }
-        let mut arrival = self.nic.receive(now, &mut self.counter);
+        let stamp = self.nic.receive(now, &mut self.counter);
+        let Some(mut arrival) = self.locate(stamp, now) else { return };
         let correction = packet.correction.as_nanos_rounded();
         arrival.ticks = Ticks(arrival.ticks.0.wrapping_sub(u64::try_from(correction).unwrap_or(0)));
         match self.owner(packet) {
@@ -237,8 +239,9 @@ impl EngineHost {
         let Some(reply) = self.responder.answer(&packet, &self.snapshot.system, receive, transmit, now) else { return };
         if let Some(token) = reply.token {
             let departure = self.nic.transmit(now, reply.leaves, true, &mut self.counter);
-            let left: (TxToken, NtpTimestamp) = (token, served.at(departure.left.ticks));
-            outbox.later.push((departure.known, Input::Replied(left.0, left.1)));
+            if let Some(left) = self.locate(departure.left, departure.known) {
+                outbox.later.push((departure.known, Input::Replied(token, served.at(left.ticks))));
+            }
         }
         outbox.packets.push((reply.leaves, Packet::Ntp(reply.datagram)));
     }
@@ -246,12 +249,15 @@ impl EngineHost {
     /// Takes a PTP message, and answers it where that is all it takes.
     fn hear(&mut self, packet: &PtpPacket, now: Instant<Tai>, outbox: &mut Outbox) {
         let Some(port) = self.ptp.hearer(packet).filter(|_| !self.down) else { return };
-        let arrived = self.nic.receive(now, &mut self.counter);
-        if let Some(answer) = self.ptp.answer(port, packet, self.snapshot.local.instant(arrived.ticks), now) {
+        let stamp = self.nic.receive(now, &mut self.counter);
+        let arrived = self.locate(stamp, now);
+        if let Some(arrived) = arrived
+            && let Some(answer) = self.ptp.answer(port, packet, self.snapshot.local.instant(arrived.ticks), now)
+        {
             return outbox.packets.push(answer);
         }
         let from = Some(ptp_address(packet.from, packet.transport));
-        let arrival = of_hardware(arrived);
+        let arrival = arrived.and_then(of_hardware);
         self.tell(Event::PtpReceived { port, from, message: &packet.message, arrival }, now, outbox);
     }
 
@@ -289,7 +295,12 @@ impl EngineHost {
                 let addresses = known.map(|(_, host)| endpoint(*host, port)).collect();
                 outbox.later.push((now + LOOK_UP, Input::Resolved(source, addresses)));
             }
-            Action::Steer { clock: ClockId::SYSTEM, adjustment } => {
+            Action::Steer { clock: NIC_CLOCK, adjustment, .. } => {
+                if let Some(clock) = self.nic.clock() {
+                    clock.adjust(adjustment, now);
+                }
+            }
+            Action::Steer { clock: ClockId::SYSTEM, adjustment, .. } => {
                 let phase = self.counter.phase(now);
                 self.clock.adjust(adjustment, phase);
             }
@@ -305,7 +316,11 @@ impl EngineHost {
 
     fn read_clock(&mut self, clock: ClockId, now: Instant<Tai>, answers: &mut VecDeque<Event<'static>>) {
         if clock != ClockId::SYSTEM {
-            return answers.push_back(Event::ClockLost { clock });
+            let read = self.nic.clock().map(|clock| clock.read(now, &mut self.counter));
+            return answers.push_back(match read {
+                Some(reading) => Event::ClockRead { clock, reading: ClockReading::Tai(reading) },
+                None => Event::ClockLost { clock },
+            });
         }
         // Somewhere in the window the clock was really read.
         let place = self.random.random::<f64>() - 0.5;
@@ -328,7 +343,8 @@ impl EngineHost {
     fn send(&mut self, outgoing: &Outgoing, now: Instant<Tai>, outbox: &mut Outbox) {
         let port = self.port(outgoing);
         let departure = self.nic.transmit(now, now, outgoing.stamp_wanted, &mut self.counter);
-        outbox.later.push((departure.known, Input::Transmitted(outgoing.packet, Some(departure.left))));
+        let left = self.locate(departure.left, departure.known);
+        outbox.later.push((departure.known, Input::Transmitted(outgoing.packet, left)));
         if !self.down {
             let from = endpoint(self.number, port);
             let payload = outgoing.payload.to_vec();
@@ -341,14 +357,22 @@ impl EngineHost {
         let PtpOutgoing { packet, port, to, mut payload, stamp_wanted, .. } = outgoing;
         if is_one_step(&payload) {
             let written = self.nic.write(now, &mut self.counter);
-            write_origin(&mut payload, self.snapshot.local.instant(written));
+            if let Some(written) = self.locate(written, now) {
+                write_origin(&mut payload, self.snapshot.local.instant(written.ticks));
+            }
         }
         if stamp_wanted {
             let departure = self.nic.transmit(now, now, true, &mut self.counter);
-            outbox.later.push((departure.known, Input::Transmitted(packet, of_hardware(departure.left))));
+            let left = self.locate(departure.left, departure.known).and_then(of_hardware);
+            outbox.later.push((departure.known, Input::Transmitted(packet, left)));
         }
         let packet = self.ptp.leaving(port, to, payload).filter(|_| !self.down);
         outbox.packets.extend(packet.map(|packet| (now, packet)));
+    }
+
+    /// The place of a stamp on the host's counter, as the engine knows it when it is truly `at`.
+    fn locate(&mut self, stamp: Stamp, at: Instant<Tai>) -> Option<Arrived> {
+        self.engine.locate(stamp, self.counter.at(at)).ok()
     }
 
     /// The port that a packet comes from; a socket is opened where there is none yet.

@@ -7,7 +7,7 @@ use super::grandmaster::{Grandmasters, Health, Message, Told};
 use super::ptp::{PtpPorts, is_one_step, of_hardware, write_origin};
 use super::responder::Responder;
 use super::{Input, Outbox};
-use crate::nic::{HostCounter, Nic};
+use crate::nic::{HostCounter, Nic, of_counter};
 use crate::oscillator::{Oscillator, OscillatorOptions};
 use crate::packet::{Datagram, Packet, PtpPacket, endpoint, is_for};
 use crate::scenario::{HostOptions, NTP_PORT, ReferenceOptions, ptp_address};
@@ -156,7 +156,7 @@ impl ReferenceHost {
             return outbox.packets.push(answer);
         }
         let from = ptp_address(packet.from, packet.transport);
-        let arrival = of_hardware(arrived);
+        let arrival = of_hardware(of_counter(arrived));
         self.lead(now, |grandmasters, told| grandmasters.receive(port, &packet.message, from, arrival, told));
     }
 
@@ -165,11 +165,13 @@ impl ReferenceHost {
         for Message { port, to, mut payload, stamped } in self.lead(now, Grandmasters::poll) {
             if is_one_step(&payload) {
                 let written = self.nic.write(now, &mut self.counter);
-                write_origin(&mut payload, self.lie.model(self.start, now).instant(written));
+                write_origin(&mut payload, self.lie.model(self.start, now).instant(written.ticks));
             }
             if let Some(sequence) = stamped {
                 let departure = self.nic.transmit(now, now, true, &mut self.counter);
-                outbox.later.push((departure.known, Input::Left(port, sequence, of_hardware(departure.left))));
+                outbox
+                    .later
+                    .push((departure.known, Input::Left(port, sequence, of_hardware(of_counter(departure.left)))));
             }
             let packet = self.ptp.leaving(port, to, payload).filter(|_| !self.down);
             outbox.packets.extend(packet.map(|packet| (now, packet)));

@@ -114,6 +114,9 @@ pub struct HostTable {
     /// How it stamps packets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nic: Option<NicTable>,
+    /// The clock of its NIC, which then takes the stamps of packets; where nothing is said, the NIC looks at the host's counter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nic_clock: Option<NicClockTable>,
     /// How long it takes to answer a request after its transmit time was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_latency: Option<JitterTable>,
@@ -145,6 +148,7 @@ impl HostTable {
             servo: None,
             minimum_sources: None,
             nic: None,
+            nic_clock: None,
             reply_latency: None,
             source: Vec::new(),
             ptp: Vec::new(),
@@ -283,6 +287,30 @@ pub struct NicTable {
     /// How far off the program's own look at the clock is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub software_jitter: Option<JitterTable>,
+}
+
+/// The clock of a NIC: it shows TAI.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NicClockTable {
+    /// What it runs on; perfect where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oscillator: Option<OscillatorTable>,
+    /// How wrong it is at the beginning.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub offset: Length,
+    /// Whether it is steered.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub steer: Steering,
+    /// How far a reading of it is off: one standard deviation.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub read_noise: Length,
+    /// How long a reading of it takes.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub read_window: Length,
+    /// How often it is read; every 62.5 ms where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_period: Option<Length>,
 }
 
 /// Where a host has the time from.

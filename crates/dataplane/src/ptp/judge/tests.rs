@@ -2,6 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use sidereal_engine::NicClocks;
 use sidereal_ptp::{ClockIdentity, PortIdentity, Responders, SdoId};
 use sidereal_time::{ClockModel, Counter, Instant, NtpClock, Rate, Span, Ticks};
 
@@ -111,7 +112,7 @@ proptest! {
         let responders = Responders::new(leading);
         let model = model();
         let clock = NtpClock::new(&model, 37, None);
-        let time = PtpTime { local: &model, local_ntp: &clock, realtime_ntp: &clock, now: model.reference_ticks };
+        let time = PtpTime { local: &model, local_ntp: &clock, realtime_ntp: &clock, nics: &NicClocks::default(), now: model.reference_ticks };
         let terms = PtpTerms { responders: &responders, time: Some(time) };
         let (mut one, mut other) = (frame.clone(), frame.clone());
         one.resize(frame.len() + 40, 0);

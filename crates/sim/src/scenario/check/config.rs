@@ -20,7 +20,7 @@ use super::super::{BROADCAST, EngineOptions, HostKind, HostOptions, LinkOptions,
 use super::Problems;
 use super::network::{Names, jitter, not_negative};
 use super::ptp;
-use crate::nic::NicOptions;
+use crate::nic::{NicClockOptions, NicOptions};
 use crate::oscillator::OscillatorOptions;
 use crate::oscillator::presets::Preset;
 
@@ -29,6 +29,8 @@ pub(crate) const KEYS: &str = "1 SHA256 HEX:73696465726561312073696d756c61746564
 const KEY_NUMBER: u32 = 1;
 /// How often the system clock is read beside the counter.
 const READ_PERIOD: Span = Span::SECOND;
+/// How often the clock of a NIC is.
+const NIC_READ_PERIOD: Span = Span::from_nanos(62_500_000);
 /// The window of smears: a day.
 const SMEAR_WINDOW: Span = Span::from_secs(86_400);
 
@@ -126,7 +128,17 @@ fn host(
         lost: nic.lost.0,
         report_delay: not_negative(nic.report_delay, span.clone(), problems),
         software_jitter: jitter(nic.software_jitter.as_ref(), span.clone(), problems),
+        clock: table.nic_clock.map(|clock| NicClockOptions {
+            oscillator: oscillator(clock.oscillator.unwrap_or_default()),
+            offset: clock.offset.0,
+            read_noise: not_negative(clock.read_noise, span.clone(), problems),
+            read_window: not_negative(clock.read_window, span.clone(), problems),
+        }),
     };
+    if table.nic_clock.is_some() && table.kind == WrittenKind::Reference {
+        let what = "a reference looks at its own clock".to_owned();
+        problems.push((Some(span.clone()), Invalid::new(what, "remove `nic_clock`, or make the host an engine")));
+    }
     let kind = match table.kind {
         WrittenKind::Reference => {
             let stratum = table.stratum.as_ref().map_or(1, |stratum| *stratum.get_ref());
@@ -215,17 +227,29 @@ fn config(
             ..SelectionOptions::default()
         },
         servo: servo(table.servo.unwrap_or_default()),
-        clocks: vec![ClockOptions {
-            name: "system".into(),
-            steer: steer(table.steer),
-            scale: ClockScale::Utc,
-            steering: SteeringOptions::default(),
-            read_period: READ_PERIOD,
-        }],
+        clocks: clocks(table),
         smear: smear(),
         seed: [0; 32],
         saved: None,
     }
+}
+
+/// The system clock, and the NIC's where it has one.
+fn clocks(table: &HostTable) -> Vec<ClockOptions> {
+    let clock = |name: &str, written: Steering, scale, read_period, stamps| ClockOptions {
+        name: name.to_owned(),
+        steer: steer(written),
+        scale,
+        steering: SteeringOptions::default(),
+        read_period,
+        stamps,
+    };
+    let nic = table.nic_clock.map(|nic| {
+        let read_period = nic.read_period.map_or(NIC_READ_PERIOD, |period| period.0);
+        clock("nic", nic.steer, ClockScale::Tai, read_period, true)
+    });
+    let system = clock("system", table.steer, ClockScale::Utc, READ_PERIOD, false);
+    core::iter::once(system).chain(nic).collect()
 }
 
 fn smear() -> SmearOptions {

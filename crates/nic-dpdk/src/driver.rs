@@ -1,0 +1,81 @@
+//! What DPDK's drivers do about stamps, by their names.
+//!
+//! DPDK does not tell: which stamps a driver has, where it keeps them, and what its clock counts is found in its source
+//! (releases 22.11 to 26.07). What is not in the table gives no stamps. All of it is tried when a port is opened and used; see
+//! [`crate::PortStatus::capabilities`].
+
+use sidereal_nic::{RxStamps, Stamped};
+
+/// What a driver does about stamps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Driver {
+    name: &'static str,
+    /// Stamps of received packets.
+    pub(crate) rx: RxStamps,
+    /// Bits of its clock that readings and stamps agree in, where it has one that DPDK's timesync reads; it then stamps sent packets
+    /// too, one at a time.
+    pub(crate) clock_width: Option<u8>,
+}
+
+impl Driver {
+    /// What is known of the driver whose name DPDK gives, NUL-terminated.
+    pub(crate) fn of(name: &[u8]) -> Self {
+        let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+        let known = DRIVERS.iter().find(|driver| driver.name.as_bytes() == name).copied();
+        known.unwrap_or(Self { name: "", rx: RxStamps::Software, clock_width: None })
+    }
+
+    /// Whether received packets have stamps in their mbufs, and of a unit that we know.
+    pub(crate) const fn stamps_mbufs(&self) -> bool {
+        matches!(self.rx, RxStamps::Kernel | RxStamps::Hardware(_))
+    }
+
+    /// How many stamps of received packets wait in registers until they are read.
+    pub(crate) const fn latches(&self) -> u16 {
+        match self.rx {
+            RxStamps::Latch(latches, _) => latches as u16,
+            _ => 0,
+        }
+    }
+}
+
+/// The `net_e1000_igb`, `net_ixgbe`, `net_i40e`, `net_ngbe` and `net_txgbe` of a DPDK that was not built with RTE_LIBRTE_IEEE1588
+/// have a clock all the same, and no stamps.
+///
+/// igb and ixgbe (and who is made after it) extend their registers in software, once for readings, once for stamps of
+/// received, and once for those of sent packets, each only when it is read: whole wraps get lost, so that the three differ by
+/// multiples of the register's range. In as many bits as that range has nanoseconds they agree: 2^40 ns (18 min) in igb (82580, I350; the
+/// others have more), 2^36 ns (69 s) in ixgbe (at 10 Gb/s; at less more).
+///
+/// The stamp in ice's mbufs may be 2^32 ns off after its clock was stepped; who locates it tells
+/// ([`sidereal_time::StampFault::Off2To32Ns`]).
+const DRIVERS: [Driver; 7] = [
+    // Nanoseconds of CLOCK_REALTIME, from DPDK 24.11 on.
+    Driver { name: "net_af_packet", rx: RxStamps::Kernel, clock_width: None },
+    Driver { name: "net_e1000_igb", rx: RxStamps::Latch(1, Stamped::Ptp), clock_width: Some(40) },
+    Driver { name: "net_i40e", rx: RxStamps::Latch(4, Stamped::Ptp), clock_width: Some(64) },
+    Driver { name: "net_ice", rx: RxStamps::Hardware(Stamped::All), clock_width: Some(64) },
+    Driver { name: "net_ixgbe", rx: RxStamps::Latch(1, Stamped::Ptp), clock_width: Some(36) },
+    Driver { name: "net_ngbe", rx: RxStamps::Latch(1, Stamped::Ptp), clock_width: Some(36) },
+    Driver { name: "net_txgbe", rx: RxStamps::Latch(1, Stamped::Ptp), clock_width: Some(36) },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drivers_are_found_by_their_whole_name() {
+        let of = |name: &str| {
+            let mut field = [0; 32];
+            field[..name.len()].copy_from_slice(name.as_bytes());
+            Driver::of(&field)
+        };
+        assert_eq!(of("net_e1000_igb").latches(), 1);
+        assert_eq!(of("net_e1000_igb_vf").clock_width, None);
+        assert!(of("net_af_packet").stamps_mbufs());
+        assert!(!of("net_af_packet_x").stamps_mbufs());
+        assert_eq!(of("").rx, RxStamps::Software);
+        assert_eq!(Driver::of(&[]).rx, RxStamps::Software);
+    }
+}

@@ -1,0 +1,177 @@
+//! What is known of NICs by what they are: `hw/profiles`, one file a family.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The profiles that come with the program.
+const FILES: [&str; 17] = [
+    include_str!("../../../../hw/profiles/amazon-ena.toml"),
+    include_str!("../../../../hw/profiles/amd-axgbe.toml"),
+    include_str!("../../../../hw/profiles/broadcom-bnxt.toml"),
+    include_str!("../../../../hw/profiles/google-gve.toml"),
+    include_str!("../../../../hw/profiles/hisilicon-hns3.toml"),
+    include_str!("../../../../hw/profiles/intel-i40e.toml"),
+    include_str!("../../../../hw/profiles/intel-iavf.toml"),
+    include_str!("../../../../hw/profiles/intel-ice.toml"),
+    include_str!("../../../../hw/profiles/intel-idpf.toml"),
+    include_str!("../../../../hw/profiles/intel-igb.toml"),
+    include_str!("../../../../hw/profiles/intel-igc.toml"),
+    include_str!("../../../../hw/profiles/intel-ixgbe.toml"),
+    include_str!("../../../../hw/profiles/marvell-cnxk.toml"),
+    include_str!("../../../../hw/profiles/nvidia-mlx5.toml"),
+    include_str!("../../../../hw/profiles/solarflare-sfc.toml"),
+    include_str!("../../../../hw/profiles/wangxun-ngbe.toml"),
+    include_str!("../../../../hw/profiles/wangxun-txgbe.toml"),
+];
+
+/// What is known of a family of NICs.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Profile {
+    /// The family.
+    pub(crate) name: String,
+    /// The kernel's driver.
+    pub(crate) kernel_driver: String,
+    /// Whether DPDK works beside the kernel's driver, which then stays.
+    #[serde(default)]
+    pub(crate) bifurcated: bool,
+    /// The setting of the firmware that makes stamps nanoseconds of the NIC's clock; absent where there is none.
+    pub(crate) firmware_clock: Option<String>,
+    /// Whether stamping every packet costs much processor time.
+    #[serde(default)]
+    pub(crate) all_filter_is_dear: bool,
+    /// What surprises, a sentence each.
+    pub(crate) quirks: Vec<String>,
+    /// Its members.
+    pub(crate) devices: Vec<Model>,
+    /// What DPDK makes of it; absent where DPDK has no stamps of it.
+    pub(crate) dpdk: Option<DpdkDriver>,
+    /// What packets take between wire and stamp; absent where no public source tells.
+    pub(crate) latency: Option<Latency>,
+}
+
+/// One NIC.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Model {
+    /// PCI vendor and device: `8086:1521`.
+    pub(crate) id: String,
+    /// What it is called.
+    pub(crate) name: String,
+}
+
+/// What DPDK's driver makes of a NIC.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DpdkDriver {
+    /// The driver.
+    pub(crate) driver: String,
+    /// The first DPDK whose driver has the stamps named here.
+    pub(crate) since: String,
+    /// Whether DPDK must be built with RTE_LIBRTE_IEEE1588 for them, which distributions do not.
+    pub(crate) ieee1588_build: bool,
+    /// Received packets.
+    pub(crate) rx_stamps: String,
+    /// Sent packets.
+    pub(crate) tx_stamps: String,
+    /// The first DPDK that sends at a given time; absent where none does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) send_on_time: Option<String>,
+    /// What can be done with the clock.
+    pub(crate) clock: String,
+    /// How many bits it has; absent where DPDK has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) clock_bits: Option<u8>,
+}
+
+/// What packets take between wire and stamp.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Latency {
+    /// Who says so, and whether it is corrected.
+    pub(crate) source: String,
+    /// By the speed of the link.
+    pub(crate) speeds: Vec<LatencyAtSpeed>,
+}
+
+/// What packets take at one speed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LatencyAtSpeed {
+    /// The speed, in megabits per second.
+    pub(crate) megabits: u32,
+    /// From the wire to the RX stamp, in nanoseconds.
+    pub(crate) rx_ns: u32,
+    /// From the TX stamp to the wire, in nanoseconds.
+    pub(crate) tx_ns: u32,
+}
+
+/// All profiles.
+pub(crate) struct Profiles(Vec<Profile>);
+
+impl Profiles {
+    /// Those that come with the program. A file that cannot be read as one is left out, which a test rules out.
+    pub(crate) fn embedded() -> Self {
+        Self(FILES.iter().filter_map(|text| toml::from_str(text).ok()).collect())
+    }
+
+    /// What is known of a PCI device, `8086:1521`.
+    pub(crate) fn find(&self, id: &str) -> Option<(&Profile, &Model)> {
+        self.0.iter().find_map(|profile| Some((profile, profile.devices.iter().find(|model| model.id == id)?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    /// `22.11`: a year and one of the months that DPDK comes out in.
+    fn is_release(text: &str) -> bool {
+        text.split_once('.').is_some_and(|(year, month)| {
+            year.parse().is_ok_and(|year: u32| (19..40).contains(&year)) && ["03", "07", "11"].contains(&month)
+        })
+    }
+
+    fn is_id(text: &str) -> bool {
+        let hex = |part: &str| part.len() == 4 && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        text.split_once(':').is_some_and(|(vendor, device)| hex(vendor) && hex(device))
+    }
+
+    #[test]
+    fn every_profile_of_the_folder_is_embedded_and_sound() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../hw/profiles");
+        assert_eq!(std::fs::read_dir(folder).unwrap().count(), FILES.len());
+        let (mut ids, mut names) = (BTreeSet::new(), BTreeSet::new());
+        for text in FILES {
+            let profile: Profile = toml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+            assert!(names.insert(profile.name.clone()), "{} twice", profile.name);
+            assert!(!profile.kernel_driver.is_empty() && !profile.devices.is_empty(), "{}", profile.name);
+            for model in &profile.devices {
+                assert!(is_id(&model.id) && !model.name.is_empty(), "{}: {}", profile.name, model.id);
+                assert!(ids.insert(model.id.clone()), "{} twice", model.id);
+            }
+            if let Some(dpdk) = &profile.dpdk {
+                let driver = dpdk.driver.strip_prefix("net_").unwrap();
+                assert!(!driver.is_empty() && is_release(&dpdk.since), "{}", profile.name);
+                assert!(dpdk.send_on_time.as_deref().is_none_or(is_release), "{}", profile.name);
+                assert!(dpdk.clock_bits.is_none_or(|bits| (1..=64).contains(&bits)), "{}", profile.name);
+            }
+            for speed in profile.latency.iter().flat_map(|latency| &latency.speeds) {
+                assert!(speed.megabits >= 10 && speed.rx_ns < 100_000 && speed.tx_ns < 100_000, "{}", profile.name);
+            }
+        }
+        assert_eq!(Profiles::embedded().0.len(), FILES.len());
+    }
+
+    #[test]
+    fn a_nic_is_known_by_its_pci_id() {
+        let profiles = Profiles::embedded();
+        let (profile, model) = profiles.find("8086:1521").unwrap();
+        assert_eq!((profile.kernel_driver.as_str(), model.name.as_str()), ("igb", "I350"));
+        assert!(profile.dpdk.as_ref().unwrap().ieee1588_build);
+        assert!(profiles.find("15b3:101d").unwrap().0.bifurcated);
+        assert!(profiles.find("1af4:1000").is_none());
+    }
+}

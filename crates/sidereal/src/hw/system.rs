@@ -1,0 +1,104 @@
+//! What the kernel tells by calls, which no made-up file can answer.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use sidereal_cpu::LocalCounter;
+use sidereal_nic_kernel::{DriverInfo, HardwareStamping, StampingConfig};
+use sidereal_phc::{Access, PtpClock, Rival, Steers};
+use sidereal_time::{Instant, Tai};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+/// What the kernel tells by calls.
+pub(crate) trait System {
+    /// What the NIC of an interface can stamp, or why it cannot.
+    fn stamping(&self, interface: &str) -> Result<HardwareStamping, String>;
+    /// What it is set to stamp; `None` where its driver does not say.
+    fn stamped(&self, interface: &str) -> Option<StampingConfig>;
+    /// What drives an interface.
+    fn driver(&self, interface: &str) -> Option<DriverInfo>;
+    /// What the clock `/dev/ptpN` can do, or why it cannot be asked.
+    fn clock(&self, index: u32) -> Result<Clock, String>;
+    /// The daemons that run and may steer a clock of this kind.
+    fn rivals(&self, clock: Steers) -> Vec<Rival>;
+    /// Who has a device open.
+    fn holders(&self, device: &Path) -> Vec<Rival>;
+}
+
+/// A clock of a NIC, as it was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct Clock {
+    /// Its device.
+    pub(crate) device: String,
+    /// What its driver calls it.
+    pub(crate) name: String,
+    /// Whether it ran while it was looked at.
+    pub(crate) runs: bool,
+    /// By how much its frequency can be changed, in parts per billion; 0 where it cannot.
+    pub(crate) max_frequency_ppb: u32,
+    /// How it is read.
+    pub(crate) method: String,
+    /// How long the best of a few readings took, in nanoseconds: half of it is how far a reading may be off.
+    pub(crate) window_ns: i64,
+    /// The numbers of its virtual clocks: while it has some, it cannot be steered.
+    pub(crate) virtual_clocks: Vec<u32>,
+    /// Channels of external timestamps, such as pulses of a receiver.
+    pub(crate) external_timestamps: u32,
+    /// Outputs of periodic signals.
+    pub(crate) periodic_outputs: u32,
+}
+
+/// This machine.
+pub(crate) struct Here;
+
+/// How often a clock is read to find out about it, and what lies between two readings.
+const READINGS: u32 = 5;
+const BETWEEN: Duration = Duration::from_millis(2);
+
+impl System for Here {
+    fn stamping(&self, interface: &str) -> Result<HardwareStamping, String> {
+        sidereal_nic_kernel::hardware_stamping(interface).map_err(|error| error.to_string())
+    }
+
+    fn stamped(&self, interface: &str) -> Option<StampingConfig> {
+        sidereal_nic_kernel::stamping(interface).ok()
+    }
+
+    fn driver(&self, interface: &str) -> Option<DriverInfo> {
+        sidereal_nic_kernel::driver_info(interface).ok()
+    }
+
+    fn clock(&self, index: u32) -> Result<Clock, String> {
+        let path = PtpClock::device(index);
+        let clock =
+            PtpClock::open(&path, Access::Read, LocalCounter::MonotonicRaw).map_err(|error| error.to_string())?;
+        let (mut shown, mut window): (Vec<Instant<Tai>>, i128) = (Vec::new(), i128::MAX);
+        for _ in 0..READINGS {
+            let reading = clock.read::<Tai>().map_err(|error| error.to_string())?;
+            shown.push(reading.at());
+            window = window.min(reading.window().as_nanos_rounded());
+            thread::sleep(BETWEEN);
+        }
+        let can = clock.capabilities();
+        Ok(Clock {
+            device: path.display().to_string(),
+            name: clock.name().to_owned(),
+            runs: shown.windows(2).any(|pair| matches!(pair, [one, other] if one != other)),
+            max_frequency_ppb: can.max_frequency_ppb,
+            method: clock.method().name().to_owned(),
+            window_ns: i64::try_from(window).unwrap_or(i64::MAX),
+            virtual_clocks: clock.virtual_clocks(),
+            external_timestamps: can.external_timestamps,
+            periodic_outputs: can.periodic_outputs,
+        })
+    }
+
+    fn rivals(&self, clock: Steers) -> Vec<Rival> {
+        sidereal_phc::rivals(clock)
+    }
+
+    fn holders(&self, device: &Path) -> Vec<Rival> {
+        sidereal_phc::holders(device)
+    }
+}
