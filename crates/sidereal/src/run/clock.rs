@@ -23,7 +23,7 @@ use super::view::{Shown, View, ViewReader};
 use super::waiting::Ready;
 use crate::command::Failure;
 use crate::config::{Config, SocketPath};
-use crate::counter::local_clock;
+use crate::counter::{Locator, local_clock};
 use crate::stamping::Stamping;
 
 /// Keeps the engine going. It waits for nothing: whoever has it decides in which thread it runs, and waits for its
@@ -124,13 +124,15 @@ impl ClockKeeper {
         let (of_sockets, ready) = split(ready, self.sockets.count());
         let (of_management, of_references) = split(ready, usize::from(self.management.is_some()));
         // First, because others wait for these answers.
-        for happened in self.ptp.turn(of_ptp, &mut self.clocks, &self.engine.snapshot().local, now) {
+        let model = self.engine.snapshot().local;
+        for happened in self.ptp.turn(of_ptp, &mut locator(self.counter, &self.engine, &mut self.clocks), &model, now) {
             self.handle(happened.event());
         }
         if of_management.iter().any(|ready| ready.any()) {
             self.manage();
         }
-        for happened in self.sockets.turn(of_sockets, &mut self.clocks, now) {
+        let mut locator = locator(self.counter, &self.engine, &mut self.clocks);
+        for happened in self.sockets.turn(of_sockets, &mut locator, now) {
             self.handle(happened.event());
         }
         for stray in self.sockets.take_strays() {
@@ -232,7 +234,7 @@ impl ClockKeeper {
                 }
             }
             Action::Steer { clock, adjustment, .. } => {
-                if let Some(event) = self.clocks.steer(clock, &adjustment) {
+                if let Err(event) = self.clocks.steer(clock, &adjustment) {
                     self.tell(event);
                 }
             }
@@ -288,6 +290,10 @@ impl ClockKeeper {
         let nanos = self.rate.span(ticks.max(0)).as_nanos_rounded();
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
+}
+
+fn locator<'a>(counter: LocalCounter, engine: &'a Engine, clocks: &'a mut HostClocks) -> Locator<'a> {
+    Locator { counter, engine, system: clocks.system() }
 }
 
 /// The first `count` of what is ready, and the rest.
