@@ -39,14 +39,6 @@ enum Reader {
     Device(Box<Device>),
 }
 
-/// What is known of a clock besides what the engine knows.
-#[derive(Debug, Clone)]
-pub(super) struct SeenClock {
-    pub(super) id: ClockId,
-    /// How it is read, once it is open.
-    pub(super) method: Option<OffsetMethod>,
-}
-
 /// What went wrong with a clock and is said once, until it goes well again.
 #[derive(Debug, Default)]
 struct Troubles(Vec<(ClockId, &'static str)>);
@@ -111,15 +103,11 @@ impl HostClocks {
         self.troubles.of(clock, "it cannot be steered", steered).ok_or(Event::SteerFailed { clock })
     }
 
-    /// How each clock besides the system's is read.
-    pub(super) fn seen(&self) -> Vec<SeenClock> {
-        let seen = |(id, reader): &(ClockId, Reader)| SeenClock {
-            id: *id,
-            method: match reader {
-                Reader::Device(device) => device.method(),
-            },
-        };
-        self.others.iter().map(seen).collect()
+    /// How a clock is read, once that is known; nothing of the system clock.
+    pub(super) fn method(&self, clock: ClockId) -> Option<&'static str> {
+        match &self.others.iter().find(|(id, _)| *id == clock)?.1 {
+            Reader::Device(device) => device.method().map(OffsetMethod::name),
+        }
     }
 
     /// Tells the kernel how good its clock is.
