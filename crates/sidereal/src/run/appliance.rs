@@ -59,7 +59,7 @@ pub(super) fn run(
     let hertz = ticks_per_second(counter);
     // Before the engine is made: PTP clocks have their identities from the MAC addresses of ports.
     let stamping = super::stamping(&config, path, counter)?;
-    let opened = ports::open_all(&config, counter)?;
+    let opened = ports::open_all(&config, &stamping, counter)?;
     let macs = ports::macs(&config, &opened);
     let Start { mut keeper, snapshot, policy, mut board } =
         Start::new(counter, &config, (&macs, &stamping), hertz, state)?;
@@ -167,7 +167,8 @@ impl Workers {
         let mut paths = Vec::new();
         for (port, opened) in common.config.ports.iter().zip(opened) {
             let transmit = ports::transmit(&opened);
-            board.add_port(port, &opened.capabilities, opened.mac, LinkWatch::new(opened.link, opened.speed.clone()));
+            let statements = opened.statements();
+            board.add_port(port, statements, opened.mac, LinkWatch::new(opened.link, opened.speed.clone()));
             let mut links: Vec<Links> = Vec::new();
             if let (PortKind::Dpdk(dpdk), Some(mac)) = (&port.kind, opened.mac) {
                 let (path, path_links) = ExceptionPath::open(port, dpdk, mac)?;

@@ -1,8 +1,7 @@
 //! How everything is: what workers count, what ports say of their links, what is published of the clock.
 
 use sidereal_cpu::LocalCounter;
-use sidereal_dataplane::{Count, CounterReading, ResidenceReader, SnapshotReader, TxStrategy, WorkerCounters};
-use sidereal_nic::Capabilities;
+use sidereal_dataplane::{Count, CounterReading, ResidenceReader, SnapshotReader, WorkerCounters};
 use sidereal_ntp::LeapIndicator;
 use sidereal_ops::{
     ClockStatus, LinkState, PortStatus, Ptp, RateMeter, ResidenceStatus, Sources, Status, Totals, WorkerStatus,
@@ -79,7 +78,7 @@ impl Board {
     pub(super) fn add_port(
         &mut self,
         port: &crate::config::Port,
-        capabilities: &Capabilities,
+        capabilities: Vec<String>,
         mac: Option<[u8; 6]>,
         link: LinkWatch,
     ) {
@@ -100,7 +99,7 @@ impl Board {
             addresses,
             mac: mac.map(|mac| mac.map(|byte| format!("{byte:02x}")).join(":")),
             link: LinkState::Unknown,
-            capabilities: words(capabilities),
+            capabilities,
             rates: sidereal_ops::Rates::default(),
             counts: BTreeMap::new(),
         };
@@ -180,8 +179,8 @@ impl Board {
             for seen in &shown.clocks {
                 let name = engine.clocks.iter().find(|clock| clock.id == seen.id).map(|clock| &clock.name);
                 for clock in status.clocks.iter_mut().filter(|clock| Some(&clock.name) == name) {
-                    clock.method = seen.method.map(|method| method.name().to_owned());
-                    clock.stamps = seen.stamps.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+                    clock.method = seen.method.map(ToOwned::to_owned);
+                    clock.rx_to_correction_ns = seen.corrections;
                 }
             }
         }
@@ -271,11 +270,6 @@ impl PortView {
         }
         PortStatus { link: self.link.state(), rates: self.meter.rates(), counts, ..self.fixed.clone() }
     }
-}
-
-fn words(capabilities: &Capabilities) -> Vec<String> {
-    let strategy = format!("T3 of replies: {}", TxStrategy::of(capabilities, None));
-    capabilities.statements().iter().map(ToString::to_string).chain([strategy]).collect()
 }
 
 /// What has occurred to NTP that PTP carries.

@@ -3,7 +3,7 @@
 
 use sidereal_cpu::LocalCounter;
 use sidereal_dataplane::{EnginePtp, OverPtpServer, SnapshotReader};
-use sidereal_engine::{Action, Engine, EngineConfig, Event, SNAPSHOT_WORDS, Severity, Snapshot};
+use sidereal_engine::{Action, ClockStatus, Engine, EngineConfig, Event, SNAPSHOT_WORDS, Severity, Snapshot};
 use sidereal_ptp::{Responders, Transport};
 use sidereal_publish::{SeqlockWriter, TableWriter, seqlock};
 use sidereal_time::{LeapTable, Rate};
@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
+use super::corrections::Corrections;
 use super::happened::Happened;
 use super::host_clocks::HostClocks;
 use super::ptp::PtpPorts;
@@ -19,11 +20,11 @@ use super::reference_clocks::ReferenceClocks;
 use super::resolve::Resolver;
 use super::sockets::Sockets;
 use super::state::StateFile;
-use super::view::{Shown, View, ViewReader};
+use super::view::{SeenClock, Shown, View, ViewReader};
 use super::waiting::Ready;
 use crate::command::Failure;
 use crate::config::{Config, SocketPath};
-use crate::counter::local_clock;
+use crate::counter::{Locator, local_clock};
 use crate::stamping::Stamping;
 
 /// Keeps the engine going. It waits for nothing: whoever has it decides in which thread it runs, and waits for its
@@ -34,6 +35,7 @@ pub(super) struct ClockKeeper {
     engine: Engine,
     writer: SeqlockWriter<Snapshot, SNAPSHOT_WORDS>,
     clocks: HostClocks,
+    corrections: Corrections,
     sockets: Sockets,
     ptp: PtpPorts,
     responders: TableWriter<Responders>,
@@ -69,6 +71,7 @@ impl ClockKeeper {
             engine,
             writer,
             clocks,
+            corrections: Corrections::new(local.rate),
             sockets: Sockets::new(counter, config, stamping),
             ptp: PtpPorts::open(counter, config, stamping)?,
             responders: sidereal_publish::table(Responders::default()).0,
@@ -124,13 +127,15 @@ impl ClockKeeper {
         let (of_sockets, ready) = split(ready, self.sockets.count());
         let (of_management, of_references) = split(ready, usize::from(self.management.is_some()));
         // First, because others wait for these answers.
-        for happened in self.ptp.turn(of_ptp, &mut self.clocks, &self.engine.snapshot().local, now) {
+        let model = self.engine.snapshot().local;
+        for happened in self.ptp.turn(of_ptp, &mut locator(self.counter, &self.engine, &mut self.clocks), &model, now) {
             self.handle(happened.event());
         }
         if of_management.iter().any(|ready| ready.any()) {
             self.manage();
         }
-        for happened in self.sockets.turn(of_sockets, &mut self.clocks, now) {
+        let mut locator = locator(self.counter, &self.engine, &mut self.clocks);
+        for happened in self.sockets.turn(of_sockets, &mut locator, now) {
             self.handle(happened.event());
         }
         for stray in self.sockets.take_strays() {
@@ -185,11 +190,17 @@ impl ClockKeeper {
                 }
             }
         }
+        let status = self.engine.status(at);
+        let seen = |clock: &ClockStatus| SeenClock {
+            id: clock.id,
+            method: self.clocks.method(clock.id),
+            corrections: self.corrections.of(clock.id),
+        };
         let shown = Shown {
-            status: Some(self.engine.status(at)),
+            clocks: status.clocks.iter().map(seen).collect(),
+            status: Some(status),
             sources: self.engine.sources(at),
             ptp,
-            clocks: self.clocks.seen(),
         };
         self.view.show(shown, now);
     }
@@ -231,11 +242,11 @@ impl ClockKeeper {
                     self.tell(event);
                 }
             }
-            Action::Steer { clock, adjustment, .. } => {
-                if let Some(event) = self.clocks.steer(clock, &adjustment) {
-                    self.tell(event);
-                }
-            }
+            Action::Steer { clock, adjustment, cause } => match self.clocks.steer(clock, &adjustment) {
+                Ok(()) => cause.into_iter().for_each(|cause| self.corrections.note(clock, cause, self.counter.now())),
+                Err(event) => self.tell(event),
+            },
+            Action::WouldSteer { clock, cause } => self.corrections.note(clock, cause, self.counter.now()),
             Action::Announce { clock, leap_step, tai_offset_s, synchronised, max_error, uncertainty } => {
                 self.clocks.announce(
                     clock,
@@ -288,6 +299,10 @@ impl ClockKeeper {
         let nanos = self.rate.span(ticks.max(0)).as_nanos_rounded();
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
+}
+
+fn locator<'a>(counter: LocalCounter, engine: &'a Engine, clocks: &'a mut HostClocks) -> Locator<'a> {
+    Locator { counter, engine, system: clocks.system() }
 }
 
 /// The first `count` of what is ready, and the rest.

@@ -55,6 +55,7 @@ impl Environment {
             mac: Some(opened.mac),
             link: Link::Monitor { monitor: Box::new(opened.monitor), mac: opened.mac },
             speed: LinkSpeed::default(),
+            declined: None,
         })
     }
 }
