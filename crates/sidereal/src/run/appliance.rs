@@ -5,7 +5,7 @@ use sidereal_dataplane::{Idle, Placement, TxOptions, ptp_link};
 use sidereal_engine::Event;
 use sidereal_nic::{RxQueue, TxQueue};
 use sidereal_nic_kernel::poll::{PollFd, poll};
-use sidereal_ops::ControlSocket;
+use sidereal_ops::{ControlSocket, LinkState};
 use std::convert::Infallible;
 use std::iter::once;
 use std::os::fd::AsFd;
@@ -85,7 +85,9 @@ pub(super) fn run(
         }
         if Instant::now() >= next_tick {
             next_tick = Instant::now() + TICK;
-            board.tick();
+            for (port, state) in board.tick() {
+                link_events(&config, port, state).into_iter().for_each(|event| threads.tell_engine(event));
+            }
             policy.collect();
         }
         serve_control(control, &mut board);
@@ -173,12 +175,13 @@ impl Workers {
                 let (path, path_links) = ExceptionPath::open(port, dpdk, mac)?;
                 board.add_exception_path(path.counts());
                 paths.push(path);
+                let by_nic = opened.capabilities.rx_stamps.get().by_nic().is_some();
                 let ptp = ports::ptp_services(common.config, port, mac)?;
                 self.memberships.push(Memberships::join(port, dpdk, &ptp));
                 let of_engine = if ptp.is_empty() {
                     Vec::new()
                 } else {
-                    let (of_workers, of_engine) = ptp_link(&ptp, keeper.responders(), port.queues);
+                    let (of_workers, of_engine) = ptp_link(&ptp, keeper.responders(), port.queues, by_nic);
                     keeper.attach_ptp(of_engine);
                     of_workers
                 };
@@ -301,6 +304,15 @@ fn placement(workers: &config::Workers, core: Option<usize>, sleep: Duration) ->
             config::Idle::Sleep => Idle::Sleep(sleep),
         },
     }
+}
+
+/// What the engine is told of a link: whether the PTP Ports of a port of DPDK can be used. Those of the kernel's interfaces see to
+/// that themselves.
+fn link_events(config: &Config, port: usize, state: LinkState) -> Vec<Event<'static>> {
+    let dpdk = config.ports.get(port).filter(|port| matches!(port.kind, PortKind::Dpdk(_)));
+    let carried = config.ptp.iter().filter(|ptp| dpdk.is_some_and(|port| ptp.port == port.name));
+    let usable = state == LinkState::Up;
+    carried.map(|ptp| Event::PtpPort { port: ptp.options.port.key, usable }).collect()
 }
 
 /// The engine's thread: it ends when nobody can tell it anything any more.
