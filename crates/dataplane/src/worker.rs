@@ -6,7 +6,9 @@ use sidereal_engine::{SNAPSHOT_WORDS, SmearKind, SmearedClock, Snapshot};
 use sidereal_nic::{BURST, Burst, Content, Packet, RxQueue, TxQueue};
 use sidereal_ntp::{LeapIndicator, Moment, Policy, ReplyHeader, SystemVariables};
 use sidereal_publish::{SeqlockReader, TableReader};
-use sidereal_time::{Counter, NtpClock, NtpShort, NtpTimestamp, Rate, Span, Stamp, Ticks, TxStamp, TxToken};
+use sidereal_time::{
+    Counter, NtpClock, NtpShort, NtpTimestamp, Rate, Span, Stamp, StampSource, Ticks, TxStamp, TxToken,
+};
 use std::sync::Arc;
 
 use crate::limits::{FRAME_MAX, PTP_SENT_PER_TURN, SNAPSHOT_STALE_S, STAMPS_PER_TURN};
@@ -292,7 +294,10 @@ impl<R: RxQueue, T: TxQueue<R::Packet>, C: TickSource> Worker<R, T, C> {
                 }
                 _ => {
                     let at = stamp.and_then(|stamp| self.clock.read(stamp, || self.counter.now(), &self.counters));
-                    self.transmitter.stamped(key, at, &self.clock.local, &self.counters);
+                    // The kernel's stamps show when a driver took a packet, not when it left.
+                    let is_of_nic = |stamp: Stamp| matches!(stamp.source, StampSource::Latch | StampSource::Hardware);
+                    let passed = at.filter(|_| stamp.is_some_and(is_of_nic));
+                    self.transmitter.stamped(key, passed, &self.clock.local, &self.counters);
                     if Transmitter::is_own(key) {
                         continue;
                     }

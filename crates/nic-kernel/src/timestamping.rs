@@ -195,6 +195,13 @@ impl Stampers {
         kernel | nic
     }
 
+    /// What asks for the stamp of a reply by who stamped its request. What the kernel stamps late as it comes and early as it
+    /// goes is less wrong together than beside a stamp of the NIC.
+    pub(crate) fn wish_like(&self, request: Option<Stamp>) -> u32 {
+        let by_nic = request.is_some_and(|stamp| matches!(stamp.counter, Counter::Nic(_)));
+        if by_nic || !self.kernel { self.wish() } else { Self::KERNEL.wish() }
+    }
+
     /// The best stamp that was told and asked for.
     pub(crate) fn stamp(&self, told: &Told) -> Option<Stamp> {
         let of_nic = self.nic.zip(told.hardware_ns).map(|(nic, ns)| Stamp {
@@ -254,6 +261,14 @@ mod tests {
         assert_eq!(Stampers::KERNEL.wish(), 2);
         assert_eq!(Stampers::one(HARDWARE).wish(), 1);
         assert_eq!(Stampers::best(HARDWARE).wish(), 3);
+    }
+
+    #[test]
+    fn a_reply_is_stamped_by_who_stamped_its_request() {
+        let best = Stampers::best(HARDWARE);
+        assert_eq!([Some(BY_NIC), Some(BY_KERNEL), None].map(|request| best.wish_like(request)), [3, 2, 2]);
+        assert_eq!(Stampers::KERNEL.wish_like(Some(BY_KERNEL)), 2);
+        assert_eq!(Stampers::one(HARDWARE).wish_like(None), 1, "nobody else stamps there");
     }
 
     #[test]

@@ -295,7 +295,8 @@ impl UdpTx {
         let (Some(endpoint), Some(outstanding)) = (self.endpoints.get(index), self.outstanding.get(index)) else {
             return;
         };
-        let (mut stamps, wish) = endpoint.stampers.map_or((0, 0), |stampers| (outstanding.room(), stampers.wish()));
+        let stampers = endpoint.stampers.unwrap_or(Stampers::KERNEL);
+        let mut stamps = if endpoint.stampers.is_some() { outstanding.room() } else { 0 };
         for datagram in replies {
             datagram.control.clear();
             // Set only on sockets that are bound to all addresses.
@@ -306,7 +307,7 @@ impl UdpTx {
             reply.stamp_wanted = reply.token.is_some() && stamps > 0;
             if reply.stamp_wanted {
                 stamps -= 1;
-                datagram.control.push_stamp_wish(wish);
+                datagram.control.push_stamp_wish(stampers.wish_like(datagram.stamp));
             }
         }
     }

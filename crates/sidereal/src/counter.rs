@@ -1,6 +1,7 @@
-//! The local counter, which nobody steers: how it runs, and where it stood at stamps of the kernel.
+//! The local counter, which nobody steers: how it runs, and where it stood at stamps.
 
 use sidereal_cpu::LocalCounter;
+use sidereal_engine::Engine;
 use sidereal_phc::SystemClock;
 use sidereal_time::{Arrived, Counter, Instant, LocalClock, Rate, Stamp, Ticks};
 use tracing::debug;
@@ -11,26 +12,33 @@ pub(crate) fn local_clock(counter: LocalCounter) -> LocalClock {
     LocalClock { counter: counter.counter(), width: 64, rate, precision: precision(counter, rate) }
 }
 
-/// Tells where the local counter stood at stamps.
-pub(crate) trait Locate {
-    /// The place of `stamp`; `None` where it has none.
-    fn locate(&mut self, stamp: Stamp) -> Option<Arrived>;
+/// Tells where the local counter stood at stamps: the engine of those of NICs and of the counter itself, the system clock of
+/// the kernel's.
+pub(crate) struct Locator<'a> {
+    pub(crate) counter: LocalCounter,
+    pub(crate) engine: &'a Engine,
+    pub(crate) system: &'a mut SystemClock,
 }
 
-/// Of the kernel's stamps alone.
-impl Locate for SystemClock {
-    fn locate(&mut self, stamp: Stamp) -> Option<Arrived> {
-        if stamp.counter != Counter::Realtime {
-            return None;
+impl Locator<'_> {
+    /// The place of `stamp`; `None` where it has none.
+    pub(crate) fn locate(&mut self, stamp: Stamp) -> Option<Arrived> {
+        if stamp.counter == Counter::Realtime {
+            return by_kernel(self.system, stamp);
         }
-        match Self::locate(self, Instant::from_nanos(stamp.ticks.0.into())) {
-            Ok(located) => Some(Arrived { ticks: located.ticks, source: stamp.source }),
-            Err(error) => {
-                debug!("a stamp of the kernel is not used: {error}");
-                None
-            }
-        }
+        let located = self.engine.locate(stamp, self.counter.now());
+        located.inspect_err(|fault| debug!("a stamp is not used: {fault}")).ok()
     }
+}
+
+/// Where the local counter stood at a stamp of the kernel; `None` for any other, and where the system clock was set meanwhile.
+pub(crate) fn by_kernel(system: &mut SystemClock, stamp: Stamp) -> Option<Arrived> {
+    if stamp.counter != Counter::Realtime {
+        return None;
+    }
+    let located = system.locate(Instant::from_nanos(stamp.ticks.0.into()));
+    let located = located.inspect_err(|error| debug!("a stamp of the kernel is not used: {error}")).ok()?;
+    Some(Arrived { ticks: located.ticks, source: stamp.source })
 }
 
 /// How long reading the counter takes, as the next power of two of a second: the shortest step between two readings that

@@ -18,10 +18,13 @@ use crate::command::Failure;
 use crate::config::{
     self, Config, Driver, HostAddress, InterfaceName, KeyNumber, NtpMode, NtpSource, Port, PortKind, Whole,
 };
-use crate::stamping::Stamping;
+use crate::stamping::{ReadBy, Stamping};
 
 /// How often a clock of the host is read, to be steered or to be shown.
 const CLOCK_READ_PERIOD: Span = Span::SECOND;
+
+/// How often one that stamps packets is: where it stood at a stamp is told by the readings before.
+const STAMPING_CLOCK_READ_PERIOD: Span = Span::from_nanos(62_500_000);
 
 /// How many measurements a filter looks at where nothing is said: as many as RFC 5905 §10 does.
 const FILTER_LENGTH: usize = 8;
@@ -284,7 +287,7 @@ fn servo(servo: &config::Servo) -> ServoOptions {
 }
 
 fn clocks(config: &Config, stamping: &Stamping) -> Vec<ClockOptions> {
-    let clock = |name: String, steer: config::Steer, scale| ClockOptions {
+    let clock = |name: String, steer: config::Steer, scale, stamps| ClockOptions {
         name,
         steer: match steer {
             config::Steer::Off => Steer::Off,
@@ -293,21 +296,22 @@ fn clocks(config: &Config, stamping: &Stamping) -> Vec<ClockOptions> {
         },
         scale,
         steering: SteeringOptions::default(),
-        read_period: CLOCK_READ_PERIOD,
-        stamps: false,
+        read_period: if stamps { STAMPING_CLOCK_READ_PERIOD } else { CLOCK_READ_PERIOD },
+        stamps,
     };
     // What we follow does not follow us.
     let steer = match config.reference {
         config::Reference::System => config::Steer::Off,
         config::Reference::Sources => config.clock.steer,
     };
-    let system = clock("system".into(), steer, ClockScale::Utc);
-    let others = stamping.clocks().iter().map(|ptp| {
-        let scale = match ptp.scale {
-            config::TimeScale::Tai => ClockScale::Tai,
-            config::TimeScale::Utc => ClockScale::Utc,
+    let system = clock("system".into(), steer, ClockScale::Utc, false);
+    let others = stamping.clocks().iter().map(|other| {
+        let scale = match other.read_by {
+            ReadBy::Device(_, config::TimeScale::Tai) => ClockScale::Tai,
+            ReadBy::Device(_, config::TimeScale::Utc) => ClockScale::Utc,
+            ReadBy::Port { width, tick, .. } => ClockScale::Free { width, rate: tick },
         };
-        clock(ptp.device.to_string(), ptp.steer, scale)
+        clock(other.name(), other.steer, scale, other.stamps)
     });
     core::iter::once(system).chain(others).collect()
 }

@@ -3,18 +3,64 @@
 use sidereal_cpu::LocalCounter;
 use sidereal_nic_kernel::{Enabled, HardwareStamping, RxFilter, Timestamping, enable_stamping, hardware_stamping};
 use sidereal_phc::{Access, PtpClock};
-use sidereal_time::ClockId;
+use sidereal_time::{ClockId, Rate};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use tracing::{info, warn};
 
-use crate::config::{self, Config, DevicePath, Invalid, KernelPort, PortKind, Steer, TimeScale, Timestamps};
+use crate::config::{self, Config, DevicePath, Invalid, KernelPort, PortKind, PortName, Steer, TimeScale, Timestamps};
 
 /// The clocks of this host besides the system's, and which of them stamp the packets of which interface.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stamping {
-    clocks: Vec<config::PtpClock>,
-    interfaces: Vec<(String, Timestamping)>,
+    clocks: Vec<HostClock>,
+    interfaces: Vec<Stamped>,
+    declined: Vec<Declined>,
+}
+
+/// A clock of this host besides the system's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HostClock {
+    /// How it is read.
+    pub(crate) read_by: ReadBy,
+    /// Whether it is made to follow us.
+    pub(crate) steer: Steer,
+    /// Whether it stamps packets.
+    pub(crate) stamps: bool,
+}
+
+/// How a clock of this host is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ReadBy {
+    /// By the kernel, as `/dev/ptpN`; it shows this scale.
+    Device(DevicePath, TimeScale),
+    /// By the worker of the port of this name, whose packets it stamps: it runs free.
+    Port {
+        /// The port's name.
+        name: PortName,
+        /// How many bits it has.
+        width: u8,
+        /// How long a tick is, nominally.
+        tick: Rate,
+    },
+}
+
+/// An interface whose packets are stamped by its NIC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stamped {
+    /// Its name.
+    pub(crate) interface: String,
+    /// How it is stamped there.
+    pub(crate) timestamping: Timestamping,
+    /// What the NIC was to stamp of all that comes.
+    wanted: RxFilter,
+}
+
+/// An interface whose packets the kernel stamps, because its NIC does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Declined {
+    interface: String,
+    why: String,
 }
 
 /// What cannot be done on this machine of what the configuration says.
@@ -37,14 +83,19 @@ struct Found {
 impl Stamping {
     /// The clocks that `config` lists, and packets that the kernel stamps: what is known without this machine.
     pub(crate) fn listed(config: &Config) -> Self {
-        Self { clocks: config.ptp_clocks.clone(), interfaces: Vec::new() }
+        let clock = |ptp: &config::PtpClock| HostClock {
+            read_by: ReadBy::Device(ptp.device.clone(), ptp.scale),
+            steer: ptp.steer,
+            stamps: false,
+        };
+        Self { clocks: config.ptp_clocks.iter().map(clock).collect(), ..Self::default() }
     }
 
     /// Has the NICs stamp that `config` wants to. Of one that is not there or cannot, only who says `hardware` is told.
     pub(crate) fn enable(config: &Config, counter: LocalCounter) -> Result<Self, Refused> {
         let mut stamping = Self::listed(config);
         for (key, kernel, interface) in stamped_ports(config) {
-            if stamping.interfaces.iter().any(|(known, _)| known == interface) {
+            if stamping.interfaces.iter().any(|known| known.interface == interface) {
                 continue;
             }
             let enabled = find(config, kernel, interface, counter).and_then(|found| stamping.set(interface, &found));
@@ -53,7 +104,10 @@ impl Stamping {
                 Err(invalid) if kernel.timestamps == Timestamps::Hardware => {
                     return Err(refused(&key, kernel, invalid));
                 }
-                Err(invalid) => info!("{}: its packets are stamped by the kernel", invalid.what),
+                Err(Invalid { what: why, .. }) => {
+                    info!("{interface}: the kernel stamps its packets, because {why}");
+                    stamping.declined.push(Declined { interface: interface.to_owned(), why });
+                }
             }
         }
         Ok(stamping)
@@ -70,19 +124,33 @@ impl Stamping {
     }
 
     /// The clocks, in the order of their numbers: the first is 1, because 0 is the system clock's.
-    pub(crate) fn clocks(&self) -> &[config::PtpClock] {
+    pub(crate) fn clocks(&self) -> &[HostClock] {
         &self.clocks
     }
 
     /// Who stamps what passes `interface`.
     pub(crate) fn of(&self, interface: &str) -> Timestamping {
-        let found = self.interfaces.iter().find(|(known, _)| known == interface);
-        found.map_or(Timestamping::Software, |(_, timestamping)| *timestamping)
+        let found = self.interfaces.iter().find(|known| known.interface == interface);
+        found.map_or(Timestamping::Software, |stamped| stamped.timestamping)
     }
 
     /// The interfaces whose NICs stamp.
-    pub(crate) fn interfaces(&self) -> impl Iterator<Item = (&str, Timestamping)> {
-        self.interfaces.iter().map(|(name, timestamping)| (name.as_str(), *timestamping))
+    pub(crate) fn interfaces(&self) -> &[Stamped] {
+        &self.interfaces
+    }
+
+    /// Why the NIC of `interface` does not stamp, where it was to if it can.
+    pub(crate) fn declined(&self, interface: &str) -> Option<&str> {
+        let declined = self.declined.iter().find(|declined| declined.interface == interface);
+        declined.map(|declined| declined.why.as_str())
+    }
+
+    /// Adds the clock of an open port, of so many bits and with ticks of this length: which one it is.
+    #[cfg(feature = "dpdk")]
+    pub(crate) fn add_port(&mut self, name: &PortName, width: u8, tick: Rate) -> ClockId {
+        let read_by = ReadBy::Port { name: name.clone(), width, tick };
+        self.clocks.push(HostClock { read_by, steer: Steer::Off, stamps: true });
+        ClockId(u8::try_from(self.clocks.len()).unwrap_or(u8::MAX))
     }
 
     fn set(&mut self, interface: &str, found: &Found) -> Result<(), Invalid> {
@@ -96,15 +164,42 @@ impl Stamping {
             }
             _ => info!("{nic} stamps packets, received ones by the filter {filter}, told by {device}"),
         }
-        let place = self.clocks.iter().position(|known| is_same(known.device.as_path(), &found.device));
-        let place = place.unwrap_or_else(|| {
-            self.clocks.push(config::PtpClock { device, steer: Steer::Off, scale: TimeScale::Tai });
+        let is_it = |known: &HostClock| match &known.read_by {
+            ReadBy::Device(known, _) => is_same(known.as_path(), &found.device),
+            ReadBy::Port { .. } => false,
+        };
+        let place = self.clocks.iter().position(is_it).unwrap_or_else(|| {
+            let read_by = ReadBy::Device(device, TimeScale::Tai);
+            self.clocks.push(HostClock { read_by, steer: Steer::Off, stamps: true });
             self.clocks.len() - 1
         });
+        self.clocks.get_mut(place).into_iter().for_each(|clock| clock.stamps = true);
         let clock = ClockId(u8::try_from(place + 1).unwrap_or(u8::MAX));
-        self.interfaces
-            .push((interface.to_owned(), Timestamping::Hardware { clock, bind_phc: found.bind_phc, filter }));
+        let timestamping = Timestamping::Hardware { clock, bind_phc: found.bind_phc, filter };
+        self.interfaces.push(Stamped { interface: interface.to_owned(), timestamping, wanted: found.wanted });
         Ok(())
+    }
+}
+
+impl HostClock {
+    /// What people call it.
+    pub(crate) fn name(&self) -> String {
+        match &self.read_by {
+            ReadBy::Device(device, _) => device.to_string(),
+            ReadBy::Port { name, .. } => name.to_string(),
+        }
+    }
+}
+
+impl Stamped {
+    /// Has the NIC stamp once more: drivers forget it when a device is gone for a while, some when its link is.
+    pub(crate) fn renew(&self) {
+        match enable_stamping(&self.interface, self.wanted) {
+            Ok(Enabled { device, filter, .. }) => {
+                info!("{device} stamps packets, received ones by the filter {filter}")
+            }
+            Err(error) => warn!("{}: its packets have no stamps any more: {error}", self.interface),
+        }
     }
 }
 
@@ -148,9 +243,9 @@ fn find(config: &Config, kernel: &KernelPort, interface: &str, counter: LocalCou
     Ok(Found { device, bind_phc, wanted: wanted(config, interface, &offered) })
 }
 
-/// The least that is worth to be stamped, of what the NIC can.
+/// The least that is worth to be stamped, of what the NIC can: NTP, which every port serves, and PTP where it is spoken.
 fn wanted(config: &Config, interface: &str, offered: &HardwareStamping) -> RxFilter {
-    let is_here = |name: &config::PortName| {
+    let is_here = |name: &PortName| {
         config.ports.iter().any(|port| {
             port.name == *name
                 && matches!(&port.kind, PortKind::Kernel(kernel)
@@ -160,11 +255,10 @@ fn wanted(config: &Config, interface: &str, offered: &HardwareStamping) -> RxFil
     let speaks_ptp = config.ntp_server.over_ptp
         || config.ptp.iter().any(|instance| is_here(&instance.port))
         || config.ntp_sources.iter().any(|source| source.over_ptp);
-    let asks_ntp = config.ntp_sources.iter().any(|source| !source.over_ptp);
-    let wishes: &[RxFilter] = match (speaks_ptp, asks_ntp) {
-        (true, true) => &[RxFilter::All, RxFilter::PtpV2Event, RxFilter::PtpV2L2Event],
-        (true, false) => &[RxFilter::PtpV2Event, RxFilter::PtpV2L2Event, RxFilter::PtpV2L4Event],
-        (false, _) => &[RxFilter::Ntp, RxFilter::PtpV2Event],
+    let wishes: &[RxFilter] = if speaks_ptp {
+        &[RxFilter::All, RxFilter::PtpV2Event, RxFilter::PtpV2L2Event, RxFilter::PtpV2L4Event]
+    } else {
+        &[RxFilter::Ntp, RxFilter::PtpV2Event]
     };
     let able = wishes.iter().find(|wish| offered.least_filter(**wish).is_some());
     able.copied().unwrap_or(RxFilter::PtpV2Event)
@@ -202,6 +296,7 @@ mod tests {
     fn an_interface_without_is_stamped_by_the_kernel_unless_hardware_is_asked_for() {
         let auto = Stamping::enable(&config("", "[[ptp_clock]]\ndevice = '/dev/ptp9'"), LocalCounter::best()).unwrap();
         assert_eq!((auto.of("lo"), auto.clocks().len()), (Timestamping::Software, 1));
+        assert!(auto.declined("lo").unwrap().contains("lo takes no hardware stamps"), "{auto:?}");
         let hardware = config("timestamps = 'hardware'", "");
         let Refused { key, invalid } = Stamping::enable(&hardware, LocalCounter::best()).unwrap_err();
         assert_eq!(key, "port.0.timestamps");
@@ -219,10 +314,11 @@ mod tests {
         let all = || offered(vec![RxFilter::None, RxFilter::All, RxFilter::Ntp, RxFilter::PtpV2Event]);
         let of_ptp = || offered(vec![RxFilter::None, RxFilter::PtpV2Event]);
         for (tables, nic, filter) in [
-            (ptp.to_owned(), all(), RxFilter::PtpV2Event),
+            (ptp.to_owned(), all(), RxFilter::All),
             (ntp.to_owned(), all(), RxFilter::Ntp),
+            (String::new(), all(), RxFilter::Ntp),
             (format!("{ptp}{ntp}"), all(), RxFilter::All),
-            (format!("{ptp}{ntp}"), of_ptp(), RxFilter::PtpV2Event),
+            (ptp.to_owned(), of_ptp(), RxFilter::PtpV2Event),
             (ntp.to_owned(), of_ptp(), RxFilter::PtpV2Event),
         ] {
             assert_eq!(wanted(&config("", &tables), "lo", &nic), filter, "{tables}");

@@ -1,7 +1,7 @@
 //! One thread per worker, one for the engine, one for the exception path; the main thread serves the operator.
 
 use sidereal_cpu::LocalCounter;
-use sidereal_dataplane::{Idle, Placement, TxOptions, ptp_link};
+use sidereal_dataplane::{Idle, Placement, TxOptions, nic_clock_ring, ptp_link};
 use sidereal_engine::Event;
 use sidereal_nic::{RxQueue, TxQueue};
 use sidereal_nic_kernel::poll::{PollFd, poll};
@@ -22,7 +22,7 @@ use super::clock::ClockKeeper;
 use super::exception::{self, ExceptionPath};
 use super::link::LinkWatch;
 use super::mailbox::{Mail, Mailbox, Postbox, mailbox};
-use super::ports::{self, Memberships, OpenPort, Queues};
+use super::ports::{self, Memberships, OpenPort, PortClock, Queues};
 use super::reload::reload;
 use super::serve_control;
 use super::signals::Signals;
@@ -58,8 +58,8 @@ pub(super) fn run(
     }
     let hertz = ticks_per_second(counter);
     // Before the engine is made: PTP clocks have their identities from the MAC addresses of ports.
-    let stamping = super::stamping(&config, path, counter)?;
-    let opened = ports::open_all(&config, counter)?;
+    let mut stamping = super::stamping(&config, path, counter)?;
+    let opened = ports::open_all(&config, &mut stamping, counter)?;
     let macs = ports::macs(&config, &opened);
     let Start { mut keeper, snapshot, policy, mut board } =
         Start::new(counter, &config, (&macs, &stamping), hertz, state)?;
@@ -169,7 +169,8 @@ impl Workers {
         let mut paths = Vec::new();
         for (port, opened) in common.config.ports.iter().zip(opened) {
             let transmit = ports::transmit(&opened);
-            board.add_port(port, &opened.capabilities, opened.mac, LinkWatch::new(opened.link, opened.speed.clone()));
+            let statements = opened.statements();
+            board.add_port(port, statements, opened.mac, LinkWatch::new(opened.link, opened.speed.clone()));
             let mut links: Vec<Links> = Vec::new();
             if let (PortKind::Dpdk(dpdk), Some(mac)) = (&port.kind, opened.mac) {
                 let (path, path_links) = ExceptionPath::open(port, dpdk, mac)?;
@@ -186,7 +187,18 @@ impl Workers {
                     of_workers
                 };
                 let mut of_engine = of_engine.into_iter();
-                links.extend(path_links.into_iter().map(|link| Links { exception: Some(link), ptp: of_engine.next() }));
+                links.extend(path_links.into_iter().map(|link| Links {
+                    exception: Some(link),
+                    ptp: of_engine.next(),
+                    nic_clock: None,
+                }));
+            }
+            if let Some(PortClock { id, clock }) = opened.clock {
+                let (of_worker, of_engine) = nic_clock_ring(clock);
+                keeper.attach_clock(id, of_engine);
+                if let Some(links) = links.first_mut() {
+                    links.nic_clock = Some(of_worker);
+                }
             }
             if let PortKind::Kernel(kernel) = &port.kind {
                 common.serve_over_ptp((port, kernel, &opened.speed), keeper, board)?;

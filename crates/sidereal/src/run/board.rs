@@ -1,8 +1,7 @@
 //! How everything is: what workers count, what ports say of their links, what is published of the clock.
 
 use sidereal_cpu::LocalCounter;
-use sidereal_dataplane::{Count, CounterReading, ResidenceReader, SnapshotReader, TxStrategy, WorkerCounters};
-use sidereal_nic::Capabilities;
+use sidereal_dataplane::{Count, CounterReading, ResidenceReader, SnapshotReader, WorkerCounters};
 use sidereal_ntp::LeapIndicator;
 use sidereal_ops::{
     ClockStatus, LinkState, PortStatus, Ptp, RateMeter, ResidenceStatus, Sources, Status, Totals, WorkerStatus,
@@ -14,6 +13,7 @@ use std::time::Instant;
 
 use super::exception::ExceptionCounts;
 use super::link::LinkWatch;
+use super::ports;
 use super::view::ViewReader;
 use crate::config::{Config, Idle, Mode, PortKind};
 use crate::leap::{self, Leap};
@@ -79,7 +79,7 @@ impl Board {
     pub(super) fn add_port(
         &mut self,
         port: &crate::config::Port,
-        capabilities: &Capabilities,
+        capabilities: Vec<String>,
         mac: Option<[u8; 6]>,
         link: LinkWatch,
     ) {
@@ -100,7 +100,7 @@ impl Board {
             addresses,
             mac: mac.map(|mac| mac.map(|byte| format!("{byte:02x}")).join(":")),
             link: LinkState::Unknown,
-            capabilities: words(capabilities),
+            capabilities,
             rates: sidereal_ops::Rates::default(),
             counts: BTreeMap::new(),
         };
@@ -183,7 +183,6 @@ impl Board {
                 let name = engine.clocks.iter().find(|clock| clock.id == seen.id).map(|clock| &clock.name);
                 for clock in status.clocks.iter_mut().filter(|clock| Some(&clock.name) == name) {
                     clock.method = seen.method.map(|method| method.name().to_owned());
-                    clock.stamps = seen.stamps.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
                 }
             }
         }
@@ -274,15 +273,10 @@ impl PortView {
         let mut status =
             PortStatus { link: self.link.state(), rates: self.meter.rates(), counts, ..self.fixed.clone() };
         if let Some(found) = self.link.capabilities() {
-            status.capabilities = words(found);
+            status.capabilities = ports::statements(found);
         }
         status
     }
-}
-
-fn words(capabilities: &Capabilities) -> Vec<String> {
-    let strategy = format!("T3 of replies: {}", TxStrategy::of(capabilities, None));
-    capabilities.statements().iter().map(ToString::to_string).chain([strategy]).collect()
 }
 
 /// What has occurred to NTP that PTP carries.

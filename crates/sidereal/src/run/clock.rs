@@ -2,11 +2,11 @@
 //! words for the log.
 
 use sidereal_cpu::LocalCounter;
-use sidereal_dataplane::{EnginePtp, OverPtpServer, SnapshotReader};
+use sidereal_dataplane::{EngineNicClock, EnginePtp, OverPtpServer, SnapshotReader};
 use sidereal_engine::{Action, Engine, EngineConfig, Event, SNAPSHOT_WORDS, Severity, Snapshot};
 use sidereal_ptp::{Responders, Transport};
 use sidereal_publish::{SeqlockWriter, TableWriter, seqlock};
-use sidereal_time::{LeapTable, Rate};
+use sidereal_time::{ClockId, LeapTable, Rate};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
@@ -23,7 +23,7 @@ use super::view::{Shown, View, ViewReader};
 use super::waiting::Ready;
 use crate::command::Failure;
 use crate::config::{Config, SocketPath};
-use crate::counter::local_clock;
+use crate::counter::{Locator, local_clock};
 use crate::stamping::Stamping;
 
 /// Keeps the engine going. It waits for nothing: whoever has it decides in which thread it runs, and waits for its
@@ -92,6 +92,11 @@ impl ClockKeeper {
         self.ptp.attach(link);
     }
 
+    /// Has a clock read by the worker at the other end of `clock`.
+    pub(super) fn attach_clock(&mut self, id: ClockId, clock: EngineNicClock) {
+        self.clocks.attach(id, clock);
+    }
+
     /// Has NTP that PTP carries answered on an interface of the kernel.
     pub(super) fn serve_ntp_over_ptp(
         &mut self,
@@ -112,8 +117,14 @@ impl ClockKeeper {
     /// How long nothing needs to be done unless a descriptor is ready.
     pub(super) fn idle(&self) -> Duration {
         let now = Instant::now();
-        let of_others =
-            [self.ptp.idle(now), self.sockets.idle(now), self.references.idle(now), self.resolver.idle(), TURN_MAX];
+        let of_others = [
+            self.ptp.idle(now),
+            self.sockets.idle(now),
+            self.references.idle(now),
+            self.resolver.idle(),
+            self.clocks.idle(),
+            TURN_MAX,
+        ];
         of_others.into_iter().fold(self.until_timeout(), Duration::min)
     }
 
@@ -124,13 +135,15 @@ impl ClockKeeper {
         let (of_sockets, ready) = split(ready, self.sockets.count());
         let (of_management, of_references) = split(ready, usize::from(self.management.is_some()));
         // First, because others wait for these answers.
-        for happened in self.ptp.turn(of_ptp, &mut self.clocks, &self.engine.snapshot().local, now) {
+        let model = self.engine.snapshot().local;
+        for happened in self.ptp.turn(of_ptp, &mut locator(self.counter, &self.engine, &mut self.clocks), &model, now) {
             self.handle(happened.event());
         }
         if of_management.iter().any(|ready| ready.any()) {
             self.manage();
         }
-        for happened in self.sockets.turn(of_sockets, &mut self.clocks, now) {
+        let mut locator = locator(self.counter, &self.engine, &mut self.clocks);
+        for happened in self.sockets.turn(of_sockets, &mut locator, now) {
             self.handle(happened.event());
         }
         for stray in self.sockets.take_strays() {
@@ -144,6 +157,9 @@ impl ClockKeeper {
         }
         for resolved in self.resolver.poll(now) {
             self.handle(resolved.event());
+        }
+        for event in self.clocks.take_answers() {
+            self.handle(event);
         }
         for event in self.clocks.look_for_rivals(now) {
             self.handle(event);
@@ -232,7 +248,7 @@ impl ClockKeeper {
                 }
             }
             Action::Steer { clock, adjustment, .. } => {
-                if let Some(event) = self.clocks.steer(clock, &adjustment) {
+                if let Err(event) = self.clocks.steer(clock, &adjustment) {
                     self.tell(event);
                 }
             }
@@ -288,6 +304,10 @@ impl ClockKeeper {
         let nanos = self.rate.span(ticks.max(0)).as_nanos_rounded();
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
+}
+
+fn locator<'a>(counter: LocalCounter, engine: &'a Engine, clocks: &'a mut HostClocks) -> Locator<'a> {
+    Locator { counter, engine, system: clocks.system() }
 }
 
 /// The first `count` of what is ready, and the rest.

@@ -2,14 +2,16 @@
 
 use sidereal_cpu::LocalCounter;
 use sidereal_dataplane::{Framing, LinkSpeed, OverPtp, PtpService, Service, TxOptions, TxStrategy};
-use sidereal_nic::Capabilities;
-use sidereal_nic_kernel::{Mode, Timestamping, UdpOptions, UdpPort, UdpRx, UdpTx};
+use sidereal_nic::{Capabilities, HardwareClock};
+use sidereal_nic_kernel::{Mode, UdpOptions, UdpPort, UdpRx, UdpTx};
 use sidereal_ptp::{Address, ClockIdentity, NtpCarrier, PortIdentity};
+use sidereal_time::ClockId;
 use std::num::NonZeroU16;
 
 use crate::command::Failure;
-use crate::config::{Config, KernelPort, NtpMode, NtpSource, Port, PortKind, Ptp, SmearKind};
+use crate::config::{Config, InterfaceName, KernelPort, NtpMode, NtpSource, Port, PortKind, Ptp, SmearKind};
 use crate::engine_config::{Macs, kernel_macs, own_address};
+use crate::stamping::Stamping;
 
 #[cfg(feature = "dpdk")]
 pub(super) use self::dpdk::Environment;
@@ -27,6 +29,30 @@ pub(super) struct OpenPort {
     pub(super) link: Link,
     /// How fast that is, as it is found out.
     pub(super) speed: LinkSpeed,
+    /// Why its NIC does not stamp, where it was to if it can.
+    pub(super) declined: Option<String>,
+    /// The clock that its stamps are of, where no device of the kernel shows that.
+    pub(super) clock: Option<PortClock>,
+}
+
+/// The clock of a port, which the worker of its first queue reads.
+pub(super) struct PortClock {
+    pub(super) id: ClockId,
+    pub(super) clock: Box<dyn HardwareClock>,
+}
+
+impl OpenPort {
+    /// What it can do, and what follows from that, in words.
+    pub(super) fn statements(&self) -> Vec<String> {
+        let declined = self.declined.iter().map(|why| format!("the kernel stamps packets, because {why}"));
+        statements(&self.capabilities).into_iter().chain(declined).collect()
+    }
+}
+
+/// What a port with these capabilities can do, and what follows from that, in words.
+pub(super) fn statements(capabilities: &Capabilities) -> Vec<String> {
+    let strategy = format!("T3 of replies: {}", TxStrategy::of(capabilities, None));
+    capabilities.statements().iter().map(ToString::to_string).chain([strategy]).collect()
 }
 
 /// The queues of a port, one pair for each worker.
@@ -51,29 +77,36 @@ pub(super) enum Link {
     },
 }
 
-/// Opens a port of the kernel.
-pub(super) fn open_kernel(config: &Config, port: &Port, kernel: &KernelPort, mode: Mode) -> Result<OpenPort, Failure> {
+/// Opens a port of the kernel, whose packets are stamped by who does by `stamping`.
+pub(super) fn open_kernel(
+    (config, stamping): (&Config, &Stamping),
+    port: &Port,
+    kernel: &KernelPort,
+    mode: Mode,
+) -> Result<OpenPort, Failure> {
+    let interface = kernel.interface.as_ref().map(InterfaceName::as_str);
     let number = |number: usize| u16::try_from(number).ok().and_then(NonZeroU16::new).unwrap_or(NonZeroU16::MIN);
     let options = UdpOptions {
         addresses: kernel.bind.clone(),
         port: ntp_port(config),
-        interface: kernel.interface.as_ref().map(|interface| interface.as_str().to_owned()),
+        interface: interface.map(ToOwned::to_owned),
         queues: number(port.queues),
         shared: speaks_from_ntp_port(config),
         mode,
-        timestamping: Timestamping::Software,
+        timestamping: interface.map(|interface| stamping.of(interface)).unwrap_or_default(),
     };
     let opened = UdpPort::open(&options).map_err(|error| {
         let remedy = "stop what else serves there, or change `addresses` or `interface` of the port";
         Failure::Failed(format!("port \"{}\": {error}\n  help: {remedy}", port.name))
     })?;
-    let link = kernel.interface.as_ref().map_or(Link::None, |interface| Link::Interface(interface.as_str().to_owned()));
     Ok(OpenPort {
         queues: Queues::Kernel(opened.queues),
         capabilities: opened.capabilities,
         mac: None,
-        link,
+        link: interface.map_or(Link::None, |interface| Link::Interface(interface.to_owned())),
         speed: LinkSpeed::default(),
+        declined: interface.and_then(|interface| stamping.declined(interface)).map(ToOwned::to_owned),
+        clock: None,
     })
 }
 
@@ -140,14 +173,18 @@ pub(super) fn macs(config: &Config, opened: &[OpenPort]) -> Macs {
     kernel_macs(config).into_iter().chain(of_open).collect()
 }
 
-/// Opens every port, those of DPDK by `counter`.
-pub(super) fn open_all(config: &Config, counter: LocalCounter) -> Result<Vec<OpenPort>, Failure> {
+/// Opens every port, those of DPDK by `counter`, those of the kernel with the stamps that `stamping` has.
+pub(super) fn open_all(
+    config: &Config,
+    stamping: &mut Stamping,
+    counter: LocalCounter,
+) -> Result<Vec<OpenPort>, Failure> {
     #[cfg(feature = "dpdk")]
     let environment = Environment::start(config)?;
     let open = |port: &Port| match &port.kind {
-        PortKind::Kernel(kernel) => open_kernel(config, port, kernel, Mode::Burst),
+        PortKind::Kernel(kernel) => open_kernel((config, stamping), port, kernel, Mode::Burst),
         #[cfg(feature = "dpdk")]
-        PortKind::Dpdk(dpdk) => environment.open(port, dpdk, counter),
+        PortKind::Dpdk(dpdk) => environment.open(port, dpdk, counter, stamping),
         #[cfg(not(feature = "dpdk"))]
         PortKind::Dpdk(_) => Err(Failure::Usage(format!("port \"{}\": DPDK is not part of this build", port.name))),
     };

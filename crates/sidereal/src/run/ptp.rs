@@ -22,7 +22,7 @@ use super::sockets::Stray;
 use super::waiting::Ready;
 use crate::command::Failure;
 use crate::config::{Config, PortKind, Ptp};
-use crate::counter::Locate;
+use crate::counter::Locator;
 use crate::stamping::Stamping;
 
 /// How often it is looked whether interfaces are there and up.
@@ -72,7 +72,7 @@ impl PtpPorts {
 
     /// Adds a port whose packets the workers have.
     pub(super) fn attach(&mut self, link: EnginePtp) {
-        self.workers.push(Workers::new(link, self.counter));
+        self.workers.push(Workers::new(link));
     }
 
     /// Has NTP that PTP carries answered on an interface of the kernel, where PTP may speak as well.
@@ -135,7 +135,7 @@ impl PtpPorts {
     pub(super) fn turn(
         &mut self,
         mut ready: &[Ready],
-        clock: &mut dyn Locate,
+        clock: &mut Locator<'_>,
         model: &ClockModel,
         now: Instant,
     ) -> Vec<Happened> {

@@ -25,6 +25,7 @@ use super::worker::{Common, Links, ticks_per_second};
 use crate::command::Failure;
 use crate::config::{Config, PortKind};
 use crate::engine_config::kernel_macs;
+use crate::stamping::Stamping;
 
 type Worker = sidereal_dataplane::Worker<UdpRx, UdpTx>;
 
@@ -50,7 +51,7 @@ pub(super) fn run(
         Start::new(counter, &config, (&macs, &stamping), hertz, state)?;
     let (mut policy, _) = sidereal_publish::table(policy);
     let common = Common { config: &config, counter, snapshot, policy: &policy };
-    let mut workers = workers(&common, &mut keeper, &mut board)?;
+    let mut workers = workers(&common, &stamping, &mut keeper, &mut board)?;
     settle(&config)?;
     info!(ports = config.ports.len(), "serving in one thread");
 
@@ -96,15 +97,21 @@ pub(super) fn run(
     Ok(())
 }
 
-fn workers(common: &Common<'_>, keeper: &mut ClockKeeper, board: &mut Board) -> Result<Vec<Worker>, Failure> {
+fn workers(
+    common: &Common<'_>,
+    stamping: &Stamping,
+    keeper: &mut ClockKeeper,
+    board: &mut Board,
+) -> Result<Vec<Worker>, Failure> {
     let mut workers = Vec::new();
     for port in &common.config.ports {
         let PortKind::Kernel(kernel) = &port.kind else {
             return Err(Failure::Usage(format!("port \"{}\": mode = \"single\" has kernel ports only", port.name)));
         };
-        let opened = ports::open_kernel(common.config, port, kernel, Mode::Single)?;
+        let opened = ports::open_kernel((common.config, stamping), port, kernel, Mode::Single)?;
         let transmit = ports::transmit(&opened);
-        board.add_port(port, &opened.capabilities, opened.mac, LinkWatch::new(opened.link, opened.speed.clone()));
+        let statements = opened.statements();
+        board.add_port(port, statements, opened.mac, LinkWatch::new(opened.link, opened.speed.clone()));
         common.serve_over_ptp((port, kernel, &opened.speed), keeper, board)?;
         #[cfg_attr(not(feature = "dpdk"), expect(irrefutable_let_patterns, reason = "there is one backend only"))]
         if let Queues::Kernel(queues) = opened.queues {

@@ -11,7 +11,7 @@ use sidereal_time::{Arrived, Instant, LeapTable, LocalClock, Reading, Span, Stam
 use std::time::Duration;
 
 use crate::command::Failure;
-use crate::counter::{Locate, local_clock};
+use crate::counter::{by_kernel, local_clock};
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -147,7 +147,7 @@ impl Observation {
             let received = received.map_err(|error| Failure::Failed(format!("cannot listen: {error}")))?;
             let Some(received) = received else { break };
             let now = self.counter.now();
-            let located = received.stamp.and_then(|stamp| Locate::locate(&mut self.clock, stamp));
+            let located = received.stamp.and_then(|stamp| by_kernel(&mut self.clock, stamp));
             let arrival = located.unwrap_or(Arrived { ticks: now, source: StampSource::Software });
             // What is cut is no message, which is counted.
             let message = buffer.get(..received.len).unwrap_or(&buffer);
@@ -159,7 +159,7 @@ impl Observation {
     fn take_stamps(&mut self) {
         while let Some((token, stamp)) = self.socket.poll_stamp() {
             let left = match stamp {
-                TxStamp::Stamped(stamp) => Locate::locate(&mut self.clock, stamp),
+                TxStamp::Stamped(stamp) => by_kernel(&mut self.clock, stamp),
                 TxStamp::Lost => None,
             };
             let sequence = u32::try_from(token.redeem()).unwrap_or_default();

@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 
 use super::domains::{Answer, Domains, Incoming, Terms};
 use super::ntp::Ntp;
-use crate::counter::Locate;
+use crate::counter::Locator;
 use crate::run::happened::{Happened, is_unreachable};
 use crate::run::sockets::Stray;
 use crate::run::waiting::Ready;
@@ -121,7 +121,7 @@ impl Interface {
     pub(super) fn turn(
         &mut self,
         ready: &[Ready],
-        clock: &mut dyn Locate,
+        clock: &mut Locator<'_>,
         terms: Terms<'_>,
         happened: &mut Vec<Happened>,
     ) {
@@ -168,7 +168,7 @@ impl Interface {
         &mut self,
         socket: &mut PtpSocket,
         place: usize,
-        clock: &mut dyn Locate,
+        clock: &mut Locator<'_>,
         terms: Terms<'_>,
         happened: &mut Vec<Happened>,
     ) {
@@ -226,7 +226,7 @@ impl Interface {
         }
     }
 
-    fn stamped(&mut self, token: TxToken, stamp: TxStamp, clock: &mut dyn Locate) -> Option<Happened> {
+    fn stamped(&mut self, token: TxToken, stamp: TxStamp, clock: &mut Locator<'_>) -> Option<Happened> {
         let left = match stamp {
             TxStamp::Stamped(stamp) => clock.locate(stamp),
             TxStamp::Lost => None,

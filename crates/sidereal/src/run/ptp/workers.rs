@@ -1,13 +1,12 @@
 //! PTP Ports whose packets the workers have.
 
-use sidereal_cpu::LocalCounter;
 use sidereal_dataplane::{EnginePtp, PtpFrame};
 use sidereal_engine::{PacketId, PtpOutgoing};
 use sidereal_ptp::{MAX_MESSAGE_LEN, PortKey};
-use sidereal_time::{Arrived, Stamp, StampSource};
+use sidereal_time::{Arrived, StampSource};
 use std::time::Duration;
 
-use crate::counter::Locate;
+use crate::counter::Locator;
 use crate::run::happened::Happened;
 
 /// How often the workers' rings are looked at: nothing wakes the engine.
@@ -20,12 +19,11 @@ const MESSAGES_PER_TURN: usize = 256;
 pub(super) struct Workers {
     link: EnginePtp,
     is_new: bool,
-    counter: LocalCounter,
 }
 
 impl Workers {
-    pub(super) fn new(link: EnginePtp, counter: LocalCounter) -> Self {
-        Self { link, is_new: true, counter }
+    pub(super) fn new(link: EnginePtp) -> Self {
+        Self { link, is_new: true }
     }
 
     pub(super) fn has(&self, key: PortKey) -> bool {
@@ -49,7 +47,7 @@ impl Workers {
     }
 
     /// Takes what the workers have handed over.
-    pub(super) fn turn(&mut self, clock: &mut dyn Locate, happened: &mut Vec<Happened>) {
+    pub(super) fn turn(&mut self, clock: &mut Locator<'_>, happened: &mut Vec<Happened>) {
         if core::mem::take(&mut self.is_new) {
             happened.extend(self.link.ports().map(|(port, _)| Happened::PtpPort { port, usable: true }));
         }
@@ -58,19 +56,13 @@ impl Workers {
             let Some(frame) = self.link.receive(&mut buffer) else { break };
             let PtpFrame { key: port, from, len, stamp, by_nic, found } = frame;
             let found = Arrived { ticks: found, source: StampSource::Software };
-            let arrival = stamp.and_then(|stamp| self.place(stamp, clock)).or((!by_nic).then_some(found));
+            let arrival = stamp.and_then(|stamp| clock.locate(stamp)).or((!by_nic).then_some(found));
             let message = buffer.get(..len).unwrap_or_default().to_vec();
             happened.push(Happened::PtpMessage { port, from, message, arrival });
         }
         while let Some((packet, stamp)) = self.link.poll_stamp() {
-            let left = stamp.and_then(|stamp| self.place(stamp, clock));
+            let left = stamp.and_then(|stamp| clock.locate(stamp));
             happened.push(Happened::Transmitted { packet: PacketId(packet), left });
         }
-    }
-
-    /// Where the local counter stood at a stamp of a port.
-    fn place(&self, stamp: Stamp, clock: &mut dyn Locate) -> Option<Arrived> {
-        let Stamp { ticks, counter, source } = stamp;
-        if counter == self.counter.counter() { Some(Arrived { ticks, source }) } else { clock.locate(stamp) }
     }
 }
