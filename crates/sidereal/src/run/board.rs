@@ -182,7 +182,8 @@ impl Board {
             for seen in &shown.clocks {
                 let name = engine.clocks.iter().find(|clock| clock.id == seen.id).map(|clock| &clock.name);
                 for clock in status.clocks.iter_mut().filter(|clock| Some(&clock.name) == name) {
-                    clock.method = seen.method.map(|method| method.name().to_owned());
+                    clock.method = seen.method.map(ToOwned::to_owned);
+                    clock.rx_to_correction_ns = seen.corrections;
                 }
             }
         }

@@ -3,7 +3,7 @@
 
 use sidereal_cpu::LocalCounter;
 use sidereal_dataplane::{EngineNicClock, EnginePtp, OverPtpServer, SnapshotReader};
-use sidereal_engine::{Action, Engine, EngineConfig, Event, SNAPSHOT_WORDS, Severity, Snapshot};
+use sidereal_engine::{Action, ClockStatus, Engine, EngineConfig, Event, SNAPSHOT_WORDS, Severity, Snapshot};
 use sidereal_ptp::{Responders, Transport};
 use sidereal_publish::{SeqlockWriter, TableWriter, seqlock};
 use sidereal_time::{ClockId, LeapTable, Rate};
@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
+use super::corrections::Corrections;
 use super::happened::Happened;
 use super::host_clocks::HostClocks;
 use super::ptp::PtpPorts;
@@ -19,7 +20,7 @@ use super::reference_clocks::ReferenceClocks;
 use super::resolve::Resolver;
 use super::sockets::Sockets;
 use super::state::StateFile;
-use super::view::{Shown, View, ViewReader};
+use super::view::{SeenClock, Shown, View, ViewReader};
 use super::waiting::Ready;
 use crate::command::Failure;
 use crate::config::{Config, SocketPath};
@@ -34,6 +35,7 @@ pub(super) struct ClockKeeper {
     engine: Engine,
     writer: SeqlockWriter<Snapshot, SNAPSHOT_WORDS>,
     clocks: HostClocks,
+    corrections: Corrections,
     sockets: Sockets,
     ptp: PtpPorts,
     responders: TableWriter<Responders>,
@@ -69,6 +71,7 @@ impl ClockKeeper {
             engine,
             writer,
             clocks,
+            corrections: Corrections::new(local.rate),
             sockets: Sockets::new(counter, config, stamping),
             ptp: PtpPorts::open(counter, config, stamping)?,
             responders: sidereal_publish::table(Responders::default()).0,
@@ -201,11 +204,17 @@ impl ClockKeeper {
                 }
             }
         }
+        let status = self.engine.status(at);
+        let seen = |clock: &ClockStatus| SeenClock {
+            id: clock.id,
+            method: self.clocks.method(clock.id),
+            corrections: self.corrections.of(clock.id),
+        };
         let shown = Shown {
-            status: Some(self.engine.status(at)),
+            clocks: status.clocks.iter().map(seen).collect(),
+            status: Some(status),
             sources: self.engine.sources(at),
             ptp,
-            clocks: self.clocks.seen(),
         };
         self.view.show(shown, now);
     }
@@ -247,11 +256,11 @@ impl ClockKeeper {
                     self.tell(event);
                 }
             }
-            Action::Steer { clock, adjustment, .. } => {
-                if let Err(event) = self.clocks.steer(clock, &adjustment) {
-                    self.tell(event);
-                }
-            }
+            Action::Steer { clock, adjustment, cause } => match self.clocks.steer(clock, &adjustment) {
+                Ok(()) => cause.into_iter().for_each(|cause| self.corrections.note(clock, cause, self.counter.now())),
+                Err(event) => self.tell(event),
+            },
+            Action::WouldSteer { clock, cause } => self.corrections.note(clock, cause, self.counter.now()),
             Action::Announce { clock, leap_step, tai_offset_s, synchronised, max_error, uncertainty } => {
                 self.clocks.announce(
                     clock,

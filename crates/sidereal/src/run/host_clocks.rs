@@ -53,14 +53,6 @@ struct WorkerClock {
     is_asked: bool,
 }
 
-/// What is known of a clock besides what the engine knows.
-#[derive(Debug, Clone)]
-pub(super) struct SeenClock {
-    pub(super) id: ClockId,
-    /// How it is read, once it is open.
-    pub(super) method: Option<OffsetMethod>,
-}
-
 /// What went wrong with a clock and is said once, until it goes well again.
 #[derive(Debug, Default)]
 struct Troubles(Vec<(ClockId, &'static str)>);
@@ -161,11 +153,12 @@ impl HostClocks {
         self.troubles.of(clock, "it cannot be steered", steered).ok_or(Event::SteerFailed { clock })
     }
 
-    /// How each clock besides the system's is read.
-    pub(super) fn seen(&self) -> Vec<SeenClock> {
-        let seen =
-            |(id, reader): &(ClockId, Reader)| SeenClock { id: *id, method: reader.device().and_then(Device::method) };
-        self.others.iter().map(seen).collect()
+    /// How a clock is read, once that is known; nothing of the system clock.
+    pub(super) fn method(&self, clock: ClockId) -> Option<&'static str> {
+        match &self.others.iter().find(|(id, _)| *id == clock)?.1 {
+            Reader::Device(device) => device.method().map(OffsetMethod::name),
+            Reader::Worker(_) => Some("worker"),
+        }
     }
 
     /// Tells the kernel how good its clock is.
