@@ -100,7 +100,7 @@ impl Stamping {
     /// Has the NICs stamp that `config` wants to. Of one that is not there or cannot, only who says `hardware` is told.
     pub(crate) fn enable(config: &Config, counter: LocalCounter) -> Result<Self, Refused> {
         let mut stamping = Self::listed(config);
-        for (key, kernel, interface) in stamped_ports(config) {
+        for (key, port, kernel, interface) in stamped_ports(config) {
             if stamping.interfaces.iter().any(|known| known.interface == interface) {
                 continue;
             }
@@ -108,7 +108,7 @@ impl Stamping {
             match enabled {
                 Ok(()) => {}
                 Err(invalid) if kernel.timestamps == Timestamps::Hardware => {
-                    return Err(refused(&key, kernel, invalid));
+                    return Err(refused(&key, port, kernel, invalid));
                 }
                 Err(Invalid { what: why, .. }) => {
                     info!("{interface}: the kernel stamps its packets, because {why}");
@@ -121,10 +121,10 @@ impl Stamping {
 
     /// What [`Self::enable`] would refuse, without touching anything.
     pub(crate) fn problems(config: &Config, counter: LocalCounter) -> Vec<Refused> {
-        let hardware = stamped_ports(config).filter(|(_, kernel, _)| kernel.timestamps == Timestamps::Hardware);
-        let problem = |(key, kernel, interface): (String, &KernelPort, &str)| {
+        let hardware = stamped_ports(config).filter(|(.., kernel, _)| kernel.timestamps == Timestamps::Hardware);
+        let problem = |(key, port, kernel, interface): (String, &Port, &KernelPort, &str)| {
             let invalid = find(config, kernel, interface, counter).err()?;
-            Some(refused(&key, kernel, invalid))
+            Some(refused(&key, port, kernel, invalid))
         };
         hardware.filter_map(problem).collect()
     }
@@ -229,18 +229,19 @@ impl Stamped {
 }
 
 /// The kernel ports whose packets a NIC may stamp, with the paths of their tables.
-fn stamped_ports(config: &Config) -> impl Iterator<Item = (String, &KernelPort, &str)> {
+fn stamped_ports(config: &Config) -> impl Iterator<Item = (String, &Port, &KernelPort, &str)> {
     config.ports.iter().enumerate().filter_map(|(index, port)| match &port.kind {
         PortKind::Kernel(kernel) if kernel.timestamps != Timestamps::Software => {
-            Some((format!("port.{index}"), kernel, kernel.interface.as_ref()?.as_str()))
+            Some((format!("port.{index}"), port, kernel, kernel.interface.as_ref()?.as_str()))
         }
         PortKind::Kernel(_) | PortKind::Dpdk(_) => None,
     })
 }
 
-fn refused(key: &str, kernel: &KernelPort, invalid: Invalid) -> Refused {
+fn refused(key: &str, port: &Port, kernel: &KernelPort, invalid: Invalid) -> Refused {
     let key = format!("{key}.{}", if kernel.hardware_clock.is_some() { "hardware_clock" } else { "timestamps" });
-    Refused { key, invalid: Invalid::new(format!("\"hardware\" cannot be done: {}", invalid.what), invalid.remedy) }
+    let what = format!("port \"{}\": \"hardware\" cannot be done: {}", port.name, invalid.what);
+    Refused { key, invalid: Invalid::new(what, invalid.remedy) }
 }
 
 /// What stamps, and by which clock it is told.
@@ -325,7 +326,10 @@ mod tests {
         let hardware = config("timestamps = 'hardware'", "");
         let Refused { key, invalid } = Stamping::enable(&hardware, LocalCounter::best()).unwrap_err();
         assert_eq!(key, "port.0.timestamps");
-        assert!(invalid.what.starts_with("\"hardware\" cannot be done: ") && invalid.what.contains("lo"), "{invalid}");
+        assert!(
+            invalid.what.starts_with("port \"a\": \"hardware\" cannot be done: ") && invalid.what.contains("lo"),
+            "{invalid}"
+        );
         assert!(invalid.remedy.contains("\"software\""), "{invalid}");
         assert_eq!(Stamping::problems(&hardware, LocalCounter::best()).len(), 1);
         let software = config("timestamps = 'software'", "");
