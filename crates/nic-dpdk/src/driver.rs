@@ -4,7 +4,7 @@
 //! (releases 22.11 to 26.07). What is not in the table gives no stamps. All of it is tried when a port is opened and used; see
 //! [`crate::PortStatus::capabilities`].
 
-use sidereal_nic::{RxStamps, Stamped};
+use sidereal_nic::{RxStamps, Stamped, TxStamps};
 
 /// What a driver does about stamps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,11 @@ impl Driver {
         known.unwrap_or(Self { name: "", rx: RxStamps::Software, clock_width: None })
     }
 
+    /// Stamps of sent packets.
+    pub(crate) const fn tx(&self) -> TxStamps {
+        if self.clock_width.is_some() { TxStamps::Latch } else { TxStamps::Software }
+    }
+
     /// Whether received packets have stamps in their mbufs, and of a unit that we know.
     pub(crate) const fn stamps_mbufs(&self) -> bool {
         matches!(self.rx, RxStamps::Kernel | RxStamps::Hardware(_))
@@ -37,6 +42,14 @@ impl Driver {
             _ => 0,
         }
     }
+}
+
+/// The stamps of received and of sent packets that are expected of the ports of a driver, before one is open: `net_ice`. A DPDK
+/// that was not built for them, or is too old, has ports without; that is found out when they are opened and used.
+#[must_use]
+pub fn expected_stamps(driver: &str) -> (RxStamps, TxStamps) {
+    let driver = Driver::of(driver.as_bytes());
+    (driver.rx, driver.tx())
 }
 
 /// The `net_e1000_igb`, `net_ixgbe`, `net_i40e`, `net_ngbe` and `net_txgbe` of a DPDK that was not built with RTE_LIBRTE_IEEE1588
@@ -75,6 +88,8 @@ mod tests {
         assert_eq!(of("net_e1000_igb_vf").clock_width, None);
         assert!(of("net_af_packet").stamps_mbufs());
         assert!(!of("net_af_packet_x").stamps_mbufs());
+        assert_eq!(expected_stamps("net_ice"), (RxStamps::Hardware(Stamped::All), TxStamps::Latch));
+        assert_eq!(expected_stamps("net_af_packet"), (RxStamps::Kernel, TxStamps::Software));
         assert_eq!(of("").rx, RxStamps::Software);
         assert_eq!(Driver::of(&[]).rx, RxStamps::Software);
     }

@@ -111,9 +111,10 @@ fn inventory_words(inventory: &Inventory) -> String {
         let name = nic.name.as_deref().unwrap_or("unknown");
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{}  {}  {name}  driven by {driver}", nic.address, nic.id);
+        text.push_str(&lines(&device.statements));
         text.push_str(&lines(&nic.quirks));
     }
-    let told = if inventory.running { "as the running sidereal found it" } else { "as the configuration has it" };
+    let told = if inventory.running { "as the running sidereal found it" } else { "not open: what is to be expected" };
     for Port { name, backend, device, statements } in &inventory.ports {
         let device = device.as_deref().map(|device| format!(" on {device}")).unwrap_or_default();
         let _ = writeln!(text, "port {name}  {backend}{device}  ({told})");
