@@ -61,7 +61,7 @@ pub(super) fn of_interface(
             said
         }
         (_, Some(Err(why))) => by_kernel(machine, Some(interface), why),
-        _ => by_kernel(machine, Some(interface), "the NIC takes none, or has none of its own clock"),
+        _ => by_kernel(machine, Some(interface), "its NIC takes none"),
     }
 }
 

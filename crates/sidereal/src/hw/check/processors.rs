@@ -43,7 +43,7 @@ const OF_WORKERS: [&str; 5] = ["pinned_workers", "isolated_cores", "tickless_cor
 fn seen(machine: &Machine<'_>, check: &str) -> Option<String> {
     let cores = |file: &str| {
         let cores = machine.root.cores(&format!("{PROCESSORS}/{file}"));
-        if cores.is_empty() { "no core is".to_owned() } else { format!("cores {cores} are") }
+        if cores.is_empty() { format!("{file}: no core") } else { format!("{file}: cores {cores}") }
     };
     match check {
         "isolated_cores" => Some(cores("isolated")),

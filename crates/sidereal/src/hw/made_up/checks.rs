@@ -221,7 +221,7 @@ fn what_needs_a_configuration_tells_what_there_is() {
         let found = report.unchecked.iter().find(|unchecked| unchecked.check == check);
         found.unwrap_or_else(|| panic!("{check}: {report:?}")).why.clone()
     };
-    assert!(why("isolated_cores").ends_with("; cores 2-3 are"), "{report:?}");
+    assert!(why("isolated_cores").ends_with("; isolated: cores 2-3"), "{report:?}");
     assert!(why("hugepages").ends_with("; 1024 MiB are free"), "{report:?}");
     assert!(why("numa").ends_with("; nodes of memory: 2"), "{report:?}");
     assert!(why("iommu").ends_with("; one is in use"), "{report:?}");
