@@ -35,7 +35,7 @@ impl Capabilities {
     #[must_use]
     pub fn statements(&self) -> Vec<Statement> {
         let mut statements = self.stamp_statements();
-        statements.extend(self.clock.iter().flat_map(ClockAbilities::statements));
+        statements.extend(self.clock_statements());
         statements.push(plain("checksums", self.checksum_words().into(), ""));
         let spread = match (self.queues, self.spread_by_address) {
             (1, _) => "",
@@ -57,6 +57,12 @@ impl Capabilities {
             statements.push(tried("send on time", &self.send_on_time, self.send_consequence(), departure));
         }
         statements
+    }
+
+    /// What is known of the clock that stamps; nothing where there is none.
+    #[must_use]
+    pub fn clock_statements(&self) -> Vec<Statement> {
+        self.clock.iter().flat_map(ClockAbilities::statements).collect()
     }
 
     fn rx_consequence(&self) -> String {
@@ -91,7 +97,9 @@ impl Capabilities {
             (TxStamps::Software, _) => "interleaved clients and PTP are told when our program let go of the packet",
             (TxStamps::Kernel, _) => "interleaved clients and PTP are told when the kernel's driver took the packet",
             (TxStamps::Latch, _) => "PTP has the latch first, and interleaved clients what is left of it",
-            (_, TxStamps::Kernel) => "PTP is told exact times, interleaved clients when the kernel's driver took the packet",
+            (_, TxStamps::Kernel) => {
+                "PTP is told exact times, interleaved clients when the kernel's driver took the packet"
+            }
             (TxStamps::Fifo(_) | TxStamps::Hardware, _) => "interleaved clients and PTP are told exact times",
         };
         format!("{ntp}; {told}")
@@ -116,7 +124,11 @@ impl Capabilities {
 impl ClockAbilities {
     fn statements(&self) -> Vec<Statement> {
         let yes = |can: &bool| if *can { "yes" } else { "no" }.to_owned();
-        let step = if self.step.get() { "" } else { "its time is a model of ours; nobody else may read it" };
+        let step = if self.step.get() {
+            ""
+        } else {
+            "it shows a time of its own, which a model of ours brings to the true one"
+        };
         let frequency = if self.frequency.get() {
             ""
         } else {

@@ -15,7 +15,7 @@ pub(crate) use finding::{Finding, Report};
 pub(crate) use inventory::{Interface, Inventory, Port, inventory};
 pub(crate) use profile::Profiles;
 pub(crate) use root::Root;
-pub(crate) use system::{Here, System};
+pub(crate) use system::{Here, System, nic_clock};
 
 /// What is looked at.
 pub(crate) struct Machine<'a> {

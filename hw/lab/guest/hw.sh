@@ -27,23 +27,25 @@ hw_is_true() {
     place=$(of_ethtool -i bus-info)
     says "  $place  $(sed s/0x// "/sys/bus/pci/devices/$place/vendor"):$(sed s/0x// "/sys/bus/pci/devices/$place/device")  "
     index=$(of_ethtool -T "PTP Hardware Clock")
-    says "  clock /dev/ptp$index ($(cat "/sys/class/ptp/ptp$index/clock_name")), read by "
+    clock_is_true "/sys/class/ptp/ptp$index"
     filters=$(ip netns exec "$role" ethtool -T "$nic" | sed -n '/^Hardware Receive Filter Modes:/,$ s/^\t//p' | paste -sd ' ')
     says "  RX filters $filters; set to $(filter_by_hwstamp_ctl "$role" "$nic")"
     [[ " $filters " != *" all "* ]] || stamped=every
     says "  - RX stamps: hardware, stored with the packet ($stamped"
     says "  - TX stamps: hardware"
-    clock_is_true "/sys/class/ptp/ptp$index"
 }
 
 # clock_is_true FOLDER: what it says of the clock that sysfs has there.
 clock_is_true() {
-    local above
-    above=$(basename "$1/"ptp[0-9]*)
+    local device=/dev/${1##*/} above
+    says "  clock $device ($(cat "$1/clock_name")), frequency to $(cat "$1/max_adjustment") ppb, read by "
     if [[ $(cat "$1/n_vclocks") == 0 ]]; then
-        says "  - /dev/${1##*/} can be set and steered by up to $(cat "$1/max_adjustment") ppb"
+        says "  - clock can be set: yes"
+        says "  - stamps are told by $device"
     else
-        says "  - /dev/${1##*/} runs free under virtual clocks and cannot be steered: write \`hardware_clock = \"/dev/$above\"\`"
+        above=$(basename "$1/"ptp[0-9]*)
+        says "  - clock can be set: no"
+        says "  - $device runs free under virtual clocks: write \`hardware_clock = \"/dev/$above\"\`"
     fi
 }
 
@@ -83,12 +85,13 @@ until_true 10 eval "! pidof ptp4l >/dev/null"
 look follower check-after hw check "$run/follower/sidereal.toml"
 ends_with 0
 
-# A Sidereal that runs: what `hw` says of its port is what `status` says; and a filter that somebody narrows is noticed.
+# A Sidereal that runs: what `hw` says of its port is what `status` says. A filter that somebody narrows is noticed.
 lead_by_sidereal
 until_true 20 eval "sidereal_says leader ptp 2>/dev/null | grep -q MASTER" || fail "Sidereal does not lead"
 config=$run/leader/sidereal.toml
 look leader hw-running hw "$config"
-sidereal_says leader status | sed -n 's/^  lab: /  - /p' >"$logs/capabilities"
+says "port lab  kernel on $leader_nic  (as the running sidereal found it)"
+sidereal_says leader status | sed -n 's/^  lab: /- /p' >"$logs/capabilities"
 [[ -s $logs/capabilities ]] || fail "status says nothing of its port"
 while read -r line; do says "$line"; done <"$logs/capabilities"
 look leader check-running hw check "$config"
@@ -98,3 +101,11 @@ in_leader hwstamp_ctl -i "$leader_nic" -t 0 -r 0 >/dev/null
 look leader check-narrowed hw check "$config"
 ends_with 1
 says "WRONG stamp_filters: $leader_nic is set to stamp none and nothing that is sent, and port \"lab\" needs $needed"
+
+# Once it has ended: what is to be expected of its port is what was found when it was open.
+kill "$(pidof sidereal)"
+until_true 10 eval "! pidof sidereal >/dev/null"
+look leader hw-expected hw "$config"
+says "port lab  kernel on $leader_nic  (not open: what is to be expected)"
+grep -E '^- (RX stamps|TX stamps|clock )' "$logs/capabilities" >"$logs/of-stamps"
+while read -r line; do says "$line"; done <"$logs/of-stamps"

@@ -138,7 +138,15 @@ fn interface_words(interface: &Interface) -> String {
         let _ = writeln!(text, "  {}  {}  {}", nic.address, nic.id, or(&nic.name, "no profile knows it"));
     }
     if let Some(clock) = &interface.clock {
-        let _ = writeln!(text, "  clock {} ({}), read by {}", clock.device, clock.name, clock.method);
+        let _ = writeln!(
+            text,
+            "  clock {} ({}), frequency to {} ppb, read by {} to +-{} ns",
+            clock.device,
+            clock.name,
+            clock.max_frequency_ppb,
+            clock.method,
+            clock.window_ns / 2
+        );
     }
     if !interface.rx_filters.is_empty() {
         let set = or(&interface.rx_filter, "unknown");

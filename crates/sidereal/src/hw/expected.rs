@@ -1,6 +1,6 @@
 //! What is to be expected of ports that are not open, and of interfaces that none is on, in words.
 
-use sidereal_nic::{Ability, Capabilities, TxStamps};
+use sidereal_nic::{Ability, Capabilities, Statement, TxStamps};
 use sidereal_nic_kernel::{HardwareStamping, RxFilter, Timestamping, expected_capabilities};
 use sidereal_phc::PtpClock;
 use sidereal_time::ClockId;
@@ -61,7 +61,7 @@ pub(super) fn of_interface(
             said
         }
         (_, Some(Err(why))) => by_kernel(machine, Some(interface), why),
-        _ => by_kernel(machine, Some(interface), "its NIC takes none"),
+        _ => by_kernel(machine, Some(interface), "its NIC takes no stamps"),
     }
 }
 
@@ -144,19 +144,23 @@ fn of_dpdk_nic(machine: &Machine<'_>, pci: &Pci) -> Vec<String> {
 #[cfg(feature = "dpdk")]
 fn stamps_by_dpdk(rx: sidereal_nic::RxStamps, tx: TxStamps) -> Vec<String> {
     let checksums = sidereal_nic::ChecksumOffload::default();
-    stamps(&Capabilities {
+    let capabilities = Capabilities {
         rx_stamps: Ability::claimed(rx),
         tx_stamps: Ability::claimed(tx),
         checksums,
         ..expected_capabilities(Timestamping::Software, NonZeroU16::MIN)
-    })
+    };
+    words(capabilities.stamp_statements())
 }
 
 /// Packets that a NIC stamps by this filter, told by `clock`.
 fn by_nic(filter: RxFilter, clock: &Clock) -> Vec<String> {
     let timestamping = Timestamping::Hardware { clock: ClockId(1), bind_phc: None, filter };
-    let mut said = stamps(&expected_capabilities(timestamping, NonZeroU16::MIN));
-    said.push(of_clock(clock));
+    let capabilities = expected_capabilities(timestamping, NonZeroU16::MIN);
+    let capabilities = Capabilities { clock: Some(clock.abilities()), ..capabilities };
+    let mut said = words(capabilities.stamp_statements());
+    said.extend(words(capabilities.clock_statements()));
+    said.push(told_by(clock));
     said
 }
 
@@ -166,7 +170,7 @@ fn by_kernel(machine: &Machine<'_>, interface: Option<&str>, why: &str) -> Vec<S
     if interface.is_some_and(|interface| !kernel_stamps_sent(machine, interface)) {
         capabilities.tx_stamps = Ability::claimed(TxStamps::None);
     }
-    let mut said = stamps(&capabilities);
+    let mut said = words(capabilities.stamp_statements());
     said.push(format!("the kernel stamps packets, because {why}"));
     said
 }
@@ -178,30 +182,21 @@ fn kernel_stamps_sent(machine: &Machine<'_>, interface: &str) -> bool {
         || machine.system.driver(&machine.real(interface)).is_none_or(|driver| driver.kernel_tx_stamps)
 }
 
-fn stamps(capabilities: &Capabilities) -> Vec<String> {
-    capabilities.stamp_statements().iter().map(ToString::to_string).collect()
+fn words(statements: Vec<Statement>) -> Vec<String> {
+    statements.iter().map(ToString::to_string).collect()
 }
 
-/// The clock that stamps are told by.
-fn of_clock(clock: &Clock) -> String {
-    let Clock { device, max_frequency_ppb, window_ns, virtual_clocks, .. } = clock;
-    if !clock.runs {
-        return format!("{device} stands still: its stamps mean nothing");
-    }
-    if !virtual_clocks.is_empty() {
-        let names: Vec<String> = virtual_clocks.iter().map(|number| format!("\"/dev/ptp{number}\"")).collect();
+/// By which clock stamps are told, and what is to be done about it.
+fn told_by(clock: &Clock) -> String {
+    let device = &clock.device;
+    if !clock.virtual_clocks.is_empty() {
+        let names: Vec<String> = clock.virtual_clocks.iter().map(|number| format!("\"/dev/ptp{number}\"")).collect();
+        let names = names.join(" or ");
         return format!(
-            "{device} runs free under virtual clocks and cannot be steered: write `hardware_clock = {}` to use one",
-            names.join(" or ")
+            "{device} runs free under virtual clocks: write `hardware_clock = {names}` to steer one of them"
         );
     }
     let over =
-        clock.virtual_of.map(|physical| format!(", a virtual clock over /dev/ptp{physical},")).unwrap_or_default();
-    let within = window_ns / 2;
-    if *max_frequency_ppb == 0 {
-        return format!("{device}{over} cannot be steered in frequency: a model tells the time of its stamps");
-    }
-    format!(
-        "{device}{over} can be set and steered by up to {max_frequency_ppb} ppb (`[[ptp_clock]]`), and read to +-{within} ns"
-    )
+        clock.virtual_of.map(|physical| format!(", a virtual clock over /dev/ptp{physical}")).unwrap_or_default();
+    format!("stamps are told by {device}{over}")
 }

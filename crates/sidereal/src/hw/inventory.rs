@@ -172,7 +172,9 @@ fn nic(machine: &Machine<'_>, pci: &Pci) -> Nic {
         numa_node: pci.numa_node,
         quirks: known.map(|(profile, _)| profile.quirks.clone()).unwrap_or_default(),
         sources: known.map(|(profile, _)| profile.sources.clone()).unwrap_or_default(),
-        latency: known.and_then(|(profile, _)| profile.latency.clone()),
+        latency: known
+            .and_then(|(profile, _)| profile.latency.clone())
+            .filter(|latency| latency.devices.contains(&pci.id)),
         dpdk: known.and_then(|(profile, _)| profile.dpdk.clone()),
     }
 }

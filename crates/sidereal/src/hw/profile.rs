@@ -132,6 +132,8 @@ impl fmt::Display for Release {
 pub(crate) struct Latency {
     /// Who says so, and whether it is corrected.
     pub(crate) source: String,
+    /// The members of the family that it was measured of, by their ids.
+    pub(crate) devices: Vec<String>,
     /// By the speed of the link.
     pub(crate) speeds: Vec<LatencyAtSpeed>,
 }
@@ -191,6 +193,9 @@ mod tests {
             if let Some(dpdk) = &profile.dpdk {
                 let driver = dpdk.driver.strip_prefix("net_").unwrap();
                 assert!(!driver.is_empty(), "{}", profile.name);
+            }
+            for id in profile.latency.iter().flat_map(|latency| &latency.devices) {
+                assert!(profile.devices.iter().any(|model| model.id == *id), "{}: {id}", profile.name);
             }
             for speed in profile.latency.iter().flat_map(|latency| &latency.speeds) {
                 assert!(speed.megabits >= 10 && speed.rx_ns < 100_000 && speed.tx_ns < 100_000, "{}", profile.name);

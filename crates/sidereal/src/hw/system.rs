@@ -3,9 +3,10 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use sidereal_cpu::LocalCounter;
-use sidereal_nic_kernel::{DriverInfo, HardwareStamping, StampingConfig};
+use sidereal_nic::{Ability, ClockAbilities, ClockReading};
+use sidereal_nic_kernel::{DriverInfo, HardwareStamping, StampingConfig, Timestamping};
 use sidereal_phc::{Access, PtpClock, Rival, Steers};
-use sidereal_time::{Instant, Tai};
+use sidereal_time::{Instant, Rate, Tai};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -56,6 +57,29 @@ pub(crate) struct Clock {
     pub(crate) external_timestamps: u32,
     /// Outputs of periodic signals.
     pub(crate) periodic_outputs: u32,
+}
+
+impl Clock {
+    /// What can be done with it, for the record of the port whose packets it stamps.
+    pub(crate) fn abilities(&self) -> ClockAbilities {
+        let is_free = self.virtual_clocks.is_empty();
+        let reading = Ability::claimed(ClockReading::Stamping);
+        ClockAbilities {
+            step: Ability::claimed(is_free),
+            frequency: Ability::claimed(is_free && self.max_frequency_ppb > 0),
+            reading: if self.runs { reading } else { reading.tried(ClockReading::Stopped) },
+            // The kernel tells every clock in nanoseconds.
+            width: 64,
+            tick: Rate::NANOSECOND,
+        }
+    }
+}
+
+/// What can be done with the clock that stamps the packets of `interface` so; `None` where the kernel does.
+pub(crate) fn nic_clock(interface: &str, timestamping: Timestamping) -> Option<ClockAbilities> {
+    let Timestamping::Hardware { bind_phc, .. } = timestamping else { return None };
+    let index = bind_phc.or_else(|| sidereal_nic_kernel::hardware_stamping(interface).ok()?.phc_index)?;
+    Here.clock(&PtpClock::device(index)).ok().map(|clock| clock.abilities())
 }
 
 /// This machine.
