@@ -266,6 +266,13 @@ pub enum Action {
         /// When the measurement arrived that is the cause, where one is.
         cause: Option<Ticks>,
     },
+    /// Nothing: a clock of the host would be steered now, were it ours to steer.
+    WouldSteer {
+        /// Which.
+        clock: ClockId,
+        /// When the measurement arrived that is the cause.
+        cause: Ticks,
+    },
     /// Tell the kernel how good a clock is that we steer (`clock_adjtime(2)`: status, leap second, TAI offset, errors).
     Announce {
         /// Which.

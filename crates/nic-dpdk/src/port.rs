@@ -154,9 +154,10 @@ impl DpdkPort {
                     stamp_mask: mask(width.unwrap_or(64)),
                     latches,
                     callers: width.map_or(0, |_| stamped_by(UNNAMED, latches > 0)),
-                    reserved: 0,
+                    unstamped: 0,
                     events: 0,
                     latched: 0,
+                    flushed: 0,
                 };
                 let tx = dpdk_sys::TxQueue { port: number, queue, longest, reserved: 0, pool: handle };
                 let latch = width.filter(|_| queue == 0).map(|width| Latch::new(UNNAMED, width, local));
@@ -166,7 +167,7 @@ impl DpdkPort {
                 )
             })
             .collect();
-        let clock = width.map(|width| DpdkClock::new(gate.seat(), width, driver.latches(), Arc::clone(&shared)));
+        let clock = width.map(|width| DpdkClock::new(gate.seat(), width, Arc::clone(&shared)));
         let capabilities = capabilities(&info, options, longest, tried);
         Ok(Self {
             queues,

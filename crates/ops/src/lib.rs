@@ -22,8 +22,8 @@ pub use rates::{RateMeter, Rates, Totals};
 pub use socket::{BindError, OwnerSocket};
 pub use sources::{SourceStatus, Sources};
 pub use status::{
-    ClockStatus, FollowerStatus, LeapStatus, LinkState, PortStatus, Refusal, Reply, Request, ResidenceStatus, Status,
-    WorkerStatus,
+    ClockStatus, CorrectionStatus, FollowerStatus, LeapStatus, LinkState, PortStatus, Refusal, Reply, Request,
+    ResidenceStatus, Status, TickModel, WorkerStatus,
 };
 
 /// The longest request in bytes; what is longer is refused.

@@ -144,15 +144,67 @@ pub struct FollowerStatus {
     /// How it is read beside the counter: `precise`, `extended`, ...; absent of the system clock, and until it is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
-    /// What became of the packets' stamps that it took, by name.
+    /// How much faster than the local counter it would run by itself, in parts per billion; absent until it was read twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_frequency_ppb: Option<f64>,
+    /// The standard deviation of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_frequency_deviation_ppb: Option<f64>,
+    /// How well it is known where it stands, in nanoseconds: one standard deviation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deviation_ns: Option<f64>,
+    /// How noisy its readings are, in nanoseconds: one standard deviation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_noise_ns: Option<f64>,
+    /// What became of its readings, by name; what never happened is left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub readings: BTreeMap<String, u64>,
+    /// What became of those stamps of it that the engine uses, by name: `stamps_located`, and what was wrong with the others.
+    /// Those that workers use are among the counts of workers.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub stamps: BTreeMap<String, u64>,
+    /// What its raw ticks mean; absent where it stamps nothing, or where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<TickModel>,
+    /// How often it has been stepped by us, or would have been.
+    #[serde(default)]
+    pub steps: u64,
+    /// How long it took from a measurement's arrival, by its RX stamp, until the clock was corrected, or would have been; absent
+    /// where it never was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rx_to_correction_ns: Option<CorrectionStatus>,
     /// What was last done to it, or would have been, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_adjustment: Option<String>,
     /// Who else steers it; absent where nobody was noticed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rival: Option<String>,
+}
+
+/// What the raw ticks of a clock mean: by this, any program that reads the clock can tell our time of it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TickModel {
+    /// Where the clock stood,
+    pub nic_ticks: u64,
+    /// when TAI was so many nanoseconds after 1970-01-01 00:00:00 TAI by our time,
+    pub tai_ns: i64,
+    /// and the local counter stood here.
+    pub local_ticks: u64,
+    /// How many ticks of the clock a second of our time has.
+    pub nic_hertz: f64,
+}
+
+/// How soon measurements led to corrections of a clock, since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CorrectionStatus {
+    /// How many corrections this is about.
+    pub count: u64,
+    /// Half of them took at most so many nanoseconds.
+    pub p50: u64,
+    /// 99 % of them.
+    pub p99: u64,
+    /// The longest.
+    pub max: u64,
 }
 
 /// The table of leap seconds.

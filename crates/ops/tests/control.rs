@@ -3,10 +3,10 @@
 
 use proptest::prelude::*;
 use sidereal_ops::{
-    AskError, BindError, ClockStatus, ControlSocket, FollowerStatus, LeapStatus, LinkState, PortStatus, Ptp,
-    PtpClockQuality, PtpCurrentDs, PtpDefaultDs, PtpForeignMaster, PtpInstance, PtpParentDs, PtpPortDs, PtpSummary,
-    PtpTimePropertiesDs, REPLY_MAX, REQUEST_MAX, Rates, Refusal, Reply, Request, ResidenceStatus, Served, SourceStatus,
-    Sources, Status, WorkerStatus, ask,
+    AskError, BindError, ClockStatus, ControlSocket, CorrectionStatus, FollowerStatus, LeapStatus, LinkState,
+    PortStatus, Ptp, PtpClockQuality, PtpCurrentDs, PtpDefaultDs, PtpForeignMaster, PtpInstance, PtpParentDs,
+    PtpPortDs, PtpSummary, PtpTimePropertiesDs, REPLY_MAX, REQUEST_MAX, Rates, Refusal, Reply, Request,
+    ResidenceStatus, Served, SourceStatus, Sources, Status, TickModel, WorkerStatus, ask,
 };
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -51,7 +51,20 @@ fn status(workers: usize) -> Status {
             frequency_ppb: None,
             window_ns: Some(80),
             method: Some("extended".into()),
+            own_frequency_ppb: Some(-12.5),
+            own_frequency_deviation_ppb: Some(0.5),
+            deviation_ns: Some(1.5),
+            read_noise_ns: Some(4.25),
+            readings: [("taken".into(), 9)].into(),
             stamps: [("stamps_located".into(), 7)].into(),
+            model: Some(TickModel {
+                nic_ticks: u64::MAX,
+                tai_ns: 1_800_000_000_123_456_789,
+                local_ticks: 1,
+                nic_hertz: 999_999_999.5,
+            }),
+            steps: 1,
+            rx_to_correction_ns: Some(CorrectionStatus { count: 3, p50: 40_000, p99: 90_000, max: 90_112 }),
             last_adjustment: Some("frequency +1.5 ppb".into()),
             rival: Some("chronyd".into()),
         }],

@@ -1,14 +1,14 @@
 //! From what the engine knows to what the operator is shown.
 
+mod clocks;
 pub(crate) mod ptp;
 
-use sidereal_engine::{ClockStatus, FollowingStatus, SourceStatus, Status, Steer, Synchronisation};
-use sidereal_ops::{self as ops, FollowerStatus, Sources};
-use sidereal_servo::{Adjustment, TrackerState};
+use sidereal_engine::{FollowingStatus, SourceStatus, Status, Synchronisation};
+use sidereal_ops::{self as ops, Sources};
+use sidereal_servo::TrackerState;
 use sidereal_time::{ClockId, Span};
 use std::collections::BTreeMap;
 
-use crate::command::words::nanoseconds;
 use crate::leap;
 
 /// The document of `sidereal sources`.
@@ -36,7 +36,7 @@ pub(crate) fn complete(document: &mut ops::Status, status: &Status, sources: &[S
     document.readings = readings(status);
     // The system clock does not follow us while we follow it.
     let followers = status.clocks.iter().filter(|clock| following.is_some() || clock.id != ClockId::SYSTEM);
-    document.clocks = followers.map(follower).collect();
+    document.clocks = followers.map(|clock| clocks::follower(clock, status.model.as_ref())).collect();
 }
 
 /// In nanoseconds, as documents have them.
@@ -104,41 +104,6 @@ fn readings(status: &Status) -> BTreeMap<String, u64> {
     of_the_system_clock.into_iter().map(|(name, count)| (name.into(), count)).collect()
 }
 
-fn follower(clock: &ClockStatus) -> FollowerStatus {
-    FollowerStatus {
-        name: clock.name.clone(),
-        steer: match clock.steer {
-            Steer::Off => "off",
-            Steer::Dry => "dry",
-            Steer::On => "on",
-        }
-        .into(),
-        lost: clock.lost,
-        offset_ns: clock.offset.map(nanos),
-        frequency_ppb: match clock.last_adjustment {
-            Some(Adjustment::Frequency(frequency)) => Some(frequency.as_ppb()),
-            Some(Adjustment::Step(_)) | None => None,
-        },
-        window_ns: clock.window.map(nanos),
-        method: None,
-        stamps: BTreeMap::new(),
-        last_adjustment: clock.last_adjustment.map(|adjustment| adjustment_words(adjustment, clock.steer)),
-        rival: clock.rival.as_ref().map(|who| if who.is_empty() { "nobody knows who".into() } else { who.clone() }),
-    }
-}
-
-fn adjustment_words(adjustment: Adjustment, steer: Steer) -> String {
-    let done = steer == Steer::On;
-    match adjustment {
-        Adjustment::Step(by) => {
-            format!("{} by {}", if done { "stepped" } else { "would be stepped" }, nanoseconds(nanos(by)))
-        }
-        Adjustment::Frequency(frequency) => {
-            format!("frequency {} {:+.1} ppb", if done { "set to" } else { "would be" }, frequency.as_ppb())
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,28 +137,6 @@ mod tests {
             frequency_deviation_ppm: None,
             wander: None,
         })
-    }
-
-    fn clock(id: u8, steer: Steer, last_adjustment: Option<Adjustment>, rival: Option<&str>) -> ClockStatus {
-        ClockStatus {
-            id: ClockId(id),
-            name: format!("clock{id}"),
-            steer,
-            scale: sidereal_engine::ClockScale::Utc,
-            offset: Some(Span::from_nanos(-40)),
-            window: None,
-            last_adjustment,
-            steps: 0,
-            own_frequency_ppb: None,
-            deviation: None,
-            read_noise: None,
-            cross: None,
-            readings: sidereal_servo::CrossCounts::default(),
-            stamps_located: 0,
-            stamps_refused: [0; 5],
-            rival: rival.map(Into::into),
-            lost: false,
-        }
     }
 
     fn measured() -> SourceStatus {
@@ -243,22 +186,5 @@ mod tests {
         assert_eq!(readings(&status(None, Vec::new())).get("accepted"), Some(&7));
         assert_eq!(nanos(Span::from_secs(i64::MAX)), i64::MAX);
         assert_eq!(nanos(-Span::from_secs(i64::MAX)), i64::MIN);
-    }
-
-    #[test]
-    fn followers_say_what_was_done_or_would_have_been() {
-        let step = Some(Adjustment::Step(Span::from_nanos(1_500_000)));
-        let frequency = Some(Adjustment::Frequency(FrequencyOffset::from_ppb(-12.34)));
-        for (steer, adjustment, words, ppb) in [
-            (Steer::On, step, "stepped by 1.50 ms", None),
-            (Steer::Dry, step, "would be stepped by 1.50 ms", None),
-            (Steer::On, frequency, "frequency set to -12.3 ppb", Some(-12.34)),
-            (Steer::Dry, frequency, "frequency would be -12.3 ppb", Some(-12.34)),
-        ] {
-            let shown = follower(&clock(1, steer, adjustment, Some("")));
-            assert_eq!((shown.last_adjustment.as_deref(), shown.frequency_ppb), (Some(words), ppb));
-            assert_eq!((shown.offset_ns, shown.rival.as_deref()), (Some(-40), Some("nobody knows who")));
-        }
-        assert_eq!(follower(&clock(1, Steer::Off, None, Some("chronyd"))).rival.as_deref(), Some("chronyd"));
     }
 }

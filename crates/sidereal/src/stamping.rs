@@ -3,12 +3,12 @@
 use sidereal_cpu::LocalCounter;
 use sidereal_nic_kernel::{Enabled, HardwareStamping, RxFilter, Timestamping, enable_stamping, hardware_stamping};
 use sidereal_phc::{Access, PtpClock};
-use sidereal_time::ClockId;
+use sidereal_time::{ClockId, Rate};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use tracing::{info, warn};
 
-use crate::config::{self, Config, DevicePath, Invalid, KernelPort, PortKind, Steer, TimeScale, Timestamps};
+use crate::config::{self, Config, DevicePath, Invalid, KernelPort, PortKind, PortName, Steer, TimeScale, Timestamps};
 
 /// The clocks of this host besides the system's, and which of them stamp the packets of which interface.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +34,15 @@ pub(crate) struct HostClock {
 pub(crate) enum ReadBy {
     /// By the kernel, as `/dev/ptpN`; it shows this scale.
     Device(DevicePath, TimeScale),
+    /// By the worker of the port of this name, whose packets it stamps: it runs free.
+    Port {
+        /// The port's name.
+        name: PortName,
+        /// How many bits it has.
+        width: u8,
+        /// How long a tick is, nominally.
+        tick: Rate,
+    },
 }
 
 /// An interface whose packets are stamped by its NIC.
@@ -136,6 +145,14 @@ impl Stamping {
         declined.map(|declined| declined.why.as_str())
     }
 
+    /// Adds the clock of an open port, of so many bits and with ticks of this length: which one it is.
+    #[cfg(feature = "dpdk")]
+    pub(crate) fn add_port(&mut self, name: &PortName, width: u8, tick: Rate) -> ClockId {
+        let read_by = ReadBy::Port { name: name.clone(), width, tick };
+        self.clocks.push(HostClock { read_by, steer: Steer::Off, stamps: true });
+        ClockId(u8::try_from(self.clocks.len()).unwrap_or(u8::MAX))
+    }
+
     fn set(&mut self, interface: &str, found: &Found) -> Result<(), Invalid> {
         let device: DevicePath = found.device.display().to_string().parse()?;
         let Enabled { device: nic, filter, previous } = enable_stamping(interface, found.wanted).map_err(|error| {
@@ -149,6 +166,7 @@ impl Stamping {
         }
         let is_it = |known: &HostClock| match &known.read_by {
             ReadBy::Device(known, _) => is_same(known.as_path(), &found.device),
+            ReadBy::Port { .. } => false,
         };
         let place = self.clocks.iter().position(is_it).unwrap_or_else(|| {
             let read_by = ReadBy::Device(device, TimeScale::Tai);
@@ -168,6 +186,7 @@ impl HostClock {
     pub(crate) fn name(&self) -> String {
         match &self.read_by {
             ReadBy::Device(device, _) => device.to_string(),
+            ReadBy::Port { name, .. } => name.to_string(),
         }
     }
 }
@@ -226,7 +245,7 @@ fn find(config: &Config, kernel: &KernelPort, interface: &str, counter: LocalCou
 
 /// The least that is worth to be stamped, of what the NIC can: NTP, which every port serves, and PTP where it is spoken.
 pub(crate) fn wanted(config: &Config, interface: &str, offered: &HardwareStamping) -> RxFilter {
-    let is_here = |name: &config::PortName| {
+    let is_here = |name: &PortName| {
         config.ports.iter().any(|port| {
             port.name == *name
                 && matches!(&port.kind, PortKind::Kernel(kernel)

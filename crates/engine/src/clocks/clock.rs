@@ -326,6 +326,8 @@ impl Clock {
         if does {
             self.pace.take(local, now);
             self.tell(adjustment, cause, now);
+        } else {
+            self.pending = cause.map(|cause| Action::WouldSteer { clock: self.id, cause });
         }
         does
     }

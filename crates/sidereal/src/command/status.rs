@@ -1,6 +1,6 @@
 //! `sidereal status`: how a running sidereal is.
 
-use sidereal_ops::{FollowerStatus, LinkState, PtpSummary, Reply, Request, Status, WorkerStatus};
+use sidereal_ops::{CorrectionStatus, FollowerStatus, LinkState, PtpSummary, Reply, Request, Status, WorkerStatus};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -92,13 +92,39 @@ fn clocks(clocks: &[FollowerStatus]) -> String {
     };
     let header = ["clock", "steer", "offset", "ppb", "last adjustment"];
     let mut text = table(&header, &[false, false, true, true, false], &clocks.iter().map(row).collect::<Vec<_>>());
-    for clock in clocks.iter().filter(|clock| !clock.stamps.is_empty()) {
-        let _ = write!(text, "  {}: {}", clock.name, occurrences("", core::iter::once(&clock.stamps)).trim_start());
+    for clock in clocks {
+        if let Some(told) = known_of(clock) {
+            let _ = writeln!(text, "  {}: {told}", clock.name);
+        }
+        if let Some(CorrectionStatus { count, p50, p99, max }) = clock.rx_to_correction_ns {
+            let [p50, p99, max] = [p50, p99, max].map(|nanos| nanoseconds(i64::try_from(nanos).unwrap_or(i64::MAX)));
+            let _ = writeln!(
+                text,
+                "  {}: from RX stamp to correction p50 {p50}  p99 {p99}  max {max}  of {count}",
+                clock.name
+            );
+        }
+        if !clock.stamps.is_empty() {
+            let _ = write!(text, "  {}: {}", clock.name, occurrences("", core::iter::once(&clock.stamps)).trim_start());
+        }
     }
     for (clock, rival) in clocks.iter().filter_map(|clock| Some((clock, clock.rival.as_ref()?))) {
         let _ = writeln!(text, "  {}: ANOTHER PROCESS STEERS IT: {rival}", clock.name);
     }
     text
+}
+
+/// How a clock runs, and how well that is known.
+fn known_of(clock: &FollowerStatus) -> Option<String> {
+    let (ppb, deviation) = (clock.own_frequency_ppb?, clock.own_frequency_deviation_ppb?);
+    let mut text = format!("by itself {ppb:+.2} +-{deviation:.2} ppb by the local counter");
+    for (what, nanos) in [("known to", clock.deviation_ns), ("noise of readings", clock.read_noise_ns)] {
+        if let Some(nanos) = nanos {
+            // Writing to a string cannot fail.
+            let _ = write!(text, ", {what} {}", fractional_nanoseconds(nanos));
+        }
+    }
+    Some(text)
 }
 
 /// The PTP instances in short; `sidereal ptp` tells the rest.

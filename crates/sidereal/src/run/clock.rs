@@ -2,15 +2,16 @@
 //! words for the log.
 
 use sidereal_cpu::LocalCounter;
-use sidereal_dataplane::{EnginePtp, OverPtpServer, SnapshotReader};
-use sidereal_engine::{Action, Engine, EngineConfig, Event, SNAPSHOT_WORDS, Severity, Snapshot};
+use sidereal_dataplane::{EngineNicClock, EnginePtp, OverPtpServer, SnapshotReader};
+use sidereal_engine::{Action, ClockStatus, Engine, EngineConfig, Event, SNAPSHOT_WORDS, Severity, Snapshot};
 use sidereal_ptp::{Responders, Transport};
 use sidereal_publish::{SeqlockWriter, TableWriter, seqlock};
-use sidereal_time::{LeapTable, Rate};
+use sidereal_time::{ClockId, LeapTable, Rate};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
+use super::corrections::Corrections;
 use super::happened::Happened;
 use super::host_clocks::HostClocks;
 use super::ptp::PtpPorts;
@@ -19,7 +20,7 @@ use super::reference_clocks::ReferenceClocks;
 use super::resolve::Resolver;
 use super::sockets::Sockets;
 use super::state::StateFile;
-use super::view::{Shown, View, ViewReader};
+use super::view::{SeenClock, Shown, View, ViewReader};
 use super::waiting::Ready;
 use crate::command::Failure;
 use crate::config::{Config, SocketPath};
@@ -34,6 +35,7 @@ pub(super) struct ClockKeeper {
     engine: Engine,
     writer: SeqlockWriter<Snapshot, SNAPSHOT_WORDS>,
     clocks: HostClocks,
+    corrections: Corrections,
     sockets: Sockets,
     ptp: PtpPorts,
     responders: TableWriter<Responders>,
@@ -69,6 +71,7 @@ impl ClockKeeper {
             engine,
             writer,
             clocks,
+            corrections: Corrections::new(local.rate),
             sockets: Sockets::new(counter, config, stamping),
             ptp: PtpPorts::open(counter, config, stamping)?,
             responders: sidereal_publish::table(Responders::default()).0,
@@ -92,6 +95,11 @@ impl ClockKeeper {
         self.ptp.attach(link);
     }
 
+    /// Has a clock read by the worker at the other end of `clock`.
+    pub(super) fn attach_clock(&mut self, id: ClockId, clock: EngineNicClock) {
+        self.clocks.attach(id, clock);
+    }
+
     /// Has NTP that PTP carries answered on an interface of the kernel.
     pub(super) fn serve_ntp_over_ptp(
         &mut self,
@@ -112,8 +120,14 @@ impl ClockKeeper {
     /// How long nothing needs to be done unless a descriptor is ready.
     pub(super) fn idle(&self) -> Duration {
         let now = Instant::now();
-        let of_others =
-            [self.ptp.idle(now), self.sockets.idle(now), self.references.idle(now), self.resolver.idle(), TURN_MAX];
+        let of_others = [
+            self.ptp.idle(now),
+            self.sockets.idle(now),
+            self.references.idle(now),
+            self.resolver.idle(),
+            self.clocks.idle(),
+            TURN_MAX,
+        ];
         of_others.into_iter().fold(self.until_timeout(), Duration::min)
     }
 
@@ -146,6 +160,9 @@ impl ClockKeeper {
         }
         for resolved in self.resolver.poll(now) {
             self.handle(resolved.event());
+        }
+        for event in self.clocks.take_answers() {
+            self.handle(event);
         }
         for event in self.clocks.look_for_rivals(now) {
             self.handle(event);
@@ -187,11 +204,17 @@ impl ClockKeeper {
                 }
             }
         }
+        let status = self.engine.status(at);
+        let seen = |clock: &ClockStatus| SeenClock {
+            id: clock.id,
+            method: self.clocks.method(clock.id),
+            corrections: self.corrections.of(clock.id),
+        };
         let shown = Shown {
-            status: Some(self.engine.status(at)),
+            clocks: status.clocks.iter().map(seen).collect(),
+            status: Some(status),
             sources: self.engine.sources(at),
             ptp,
-            clocks: self.clocks.seen(),
         };
         self.view.show(shown, now);
     }
@@ -233,11 +256,11 @@ impl ClockKeeper {
                     self.tell(event);
                 }
             }
-            Action::Steer { clock, adjustment, .. } => {
-                if let Err(event) = self.clocks.steer(clock, &adjustment) {
-                    self.tell(event);
-                }
-            }
+            Action::Steer { clock, adjustment, cause } => match self.clocks.steer(clock, &adjustment) {
+                Ok(()) => cause.into_iter().for_each(|cause| self.corrections.note(clock, cause, self.counter.now())),
+                Err(event) => self.tell(event),
+            },
+            Action::WouldSteer { clock, cause } => self.corrections.note(clock, cause, self.counter.now()),
             Action::Announce { clock, leap_step, tai_offset_s, synchronised, max_error, uncertainty } => {
                 self.clocks.announce(
                     clock,

@@ -6,6 +6,7 @@
 mod appliance;
 mod board;
 mod clock;
+mod corrections;
 mod exception;
 mod happened;
 mod host_clocks;

@@ -1,10 +1,10 @@
 //! How the engine is, for people who ask: shown once a second by its thread, read by the one that serves them.
 
 use sidereal_engine::{PtpStatus, SourceStatus, Status};
+use sidereal_ops::CorrectionStatus;
+use sidereal_time::ClockId;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-use super::host_clocks::SeenClock;
 
 /// How often the view is renewed.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -20,6 +20,16 @@ pub(super) struct Shown {
     pub(super) ptp: Vec<PtpStatus>,
     /// What is known of the clocks of the host besides.
     pub(super) clocks: Vec<SeenClock>,
+}
+
+/// What is known of a clock besides what the engine knows.
+#[derive(Debug, Clone)]
+pub(super) struct SeenClock {
+    pub(super) id: ClockId,
+    /// How it is read, once it is open; nothing of the system clock.
+    pub(super) method: Option<&'static str>,
+    /// How soon measurements led to corrections.
+    pub(super) corrections: Option<CorrectionStatus>,
 }
 
 /// The engine's side.

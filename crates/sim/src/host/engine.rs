@@ -310,7 +310,11 @@ impl EngineHost {
                 self.clock.announce(Discipline { synchronised, max_error, tai_offset_s, leap_step }, phase);
             }
             Action::Save(saved) => self.saved = Some(saved),
-            Action::Steer { .. } | Action::Announce { .. } | Action::Report(_) | Action::AnswerManagement { .. } => {}
+            Action::Steer { .. }
+            | Action::WouldSteer { .. }
+            | Action::Announce { .. }
+            | Action::Report(_)
+            | Action::AnswerManagement { .. } => {}
         }
     }
 

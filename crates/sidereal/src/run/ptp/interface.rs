@@ -183,8 +183,10 @@ impl Interface {
             let PtpDatagram { len, from, stamp, .. } = asked;
             let found = Arrived { ticks: self.counter.now(), source: StampSource::Software };
             let located = stamp.and_then(|stamp| clock.locate(stamp));
-            // Beside stamps of a NIC, those of us would be off by the time from it to here.
-            let arrival = located.or((self.timestamping == Timestamping::Software).then_some(found));
+            // Beside stamps of a NIC, those of us would be off by the time from it to here. Of messages that are not stamped,
+            // it only counts how long it takes to heed them.
+            let is_unstamped = self.timestamping == Timestamping::Software || is_general(&buffer);
+            let arrival = located.or(is_unstamped.then_some(found));
             let mut incoming = Incoming { buffer, len, from, arrival, found };
             self.hear(socket, &asked, &mut incoming, terms, happened);
         }
@@ -246,4 +248,9 @@ impl Interface {
         self.sent.swap_remove(place);
         Some(Happened::Transmitted { packet, left })
     }
+}
+
+/// Whether a message is one of those that are not stamped (IEEE 1588-2019 13.3.2.3, table 36).
+const fn is_general(message: &[u8; MAX_MESSAGE_LEN]) -> bool {
+    message[0] & 0x08 != 0
 }
