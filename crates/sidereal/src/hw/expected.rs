@@ -61,7 +61,7 @@ pub(super) fn of_interface(
             said
         }
         (_, Some(Err(why))) => by_kernel(machine, Some(interface), why),
-        _ => by_kernel(machine, Some(interface), "its NIC takes no stamps"),
+        _ => by_kernel(machine, Some(interface), "no NIC does"),
     }
 }
 
