@@ -157,7 +157,7 @@ impl<'a> Sidereal<'a> {
         command.args(["run", "--config"]).arg(&files.configuration);
         let process = namespace.spawn(name, command)?;
         let mut server = Self { process, namespace, files };
-        server.until("an answer of sidereal", START_DEADLINE, |_| true)?;
+        server.status_until("an answer of sidereal", START_DEADLINE, |_| true)?;
         Ok(server)
     }
 
@@ -166,13 +166,21 @@ impl<'a> Sidereal<'a> {
     /// # Errors
     /// It does not within `deadline`, or has ended.
     pub fn synchronised(&mut self, deadline: Duration) -> Result<Status> {
-        self.until("sidereal synchronised", deadline, |status| {
+        self.status_until("sidereal synchronised", deadline, |status| {
             status.get("/clock/synchronised") == Some(&Value::Bool(true))
         })
     }
 
     /// Waits until its status is as `condition` wants it.
-    fn until(&mut self, what: &str, deadline: Duration, condition: impl Fn(&Status) -> bool) -> Result<Status> {
+    ///
+    /// # Errors
+    /// It is not within `deadline`, or it has ended.
+    pub fn status_until(
+        &mut self,
+        what: &str,
+        deadline: Duration,
+        condition: impl Fn(&Status) -> bool,
+    ) -> Result<Status> {
         until_some(what, deadline, || match self.process.ended() {
             Some(status) => Err(format!("it ended: {status}; {}", self.process.stderr())),
             None => match self.status() {

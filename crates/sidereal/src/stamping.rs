@@ -8,7 +8,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use tracing::{info, warn};
 
-use crate::config::{self, Config, DevicePath, Invalid, KernelPort, PortKind, PortName, Steer, TimeScale, Timestamps};
+use crate::config::{
+    self, Config, DevicePath, Invalid, KernelPort, Port, PortKind, PortName, Steer, TimeScale, Timestamps,
+};
 
 /// The clocks of this host besides the system's, and which of them stamp the packets of which interface.
 #[derive(Debug, Clone, Default)]
@@ -88,13 +90,17 @@ impl Stamping {
             steer: ptp.steer,
             stamps: false,
         };
-        Self { clocks: config.ptp_clocks.iter().map(clock).collect(), ..Self::default() }
+        let mut stamping = Self { clocks: config.ptp_clocks.iter().map(clock).collect(), ..Self::default() };
+        for device in config.ports.iter().filter_map(clock_of_dpdk) {
+            stamping.stamps_by(device);
+        }
+        stamping
     }
 
     /// Has the NICs stamp that `config` wants to. Of one that is not there or cannot, only who says `hardware` is told.
     pub(crate) fn enable(config: &Config, counter: LocalCounter) -> Result<Self, Refused> {
         let mut stamping = Self::listed(config);
-        for (key, kernel, interface) in stamped_ports(config) {
+        for (key, port, kernel, interface) in stamped_ports(config) {
             if stamping.interfaces.iter().any(|known| known.interface == interface) {
                 continue;
             }
@@ -102,7 +108,7 @@ impl Stamping {
             match enabled {
                 Ok(()) => {}
                 Err(invalid) if kernel.timestamps == Timestamps::Hardware => {
-                    return Err(refused(&key, kernel, invalid));
+                    return Err(refused(&key, port, kernel, invalid));
                 }
                 Err(Invalid { what: why, .. }) => {
                     info!("{interface}: the kernel stamps its packets, because {why}");
@@ -115,10 +121,10 @@ impl Stamping {
 
     /// What [`Self::enable`] would refuse, without touching anything.
     pub(crate) fn problems(config: &Config, counter: LocalCounter) -> Vec<Refused> {
-        let hardware = stamped_ports(config).filter(|(_, kernel, _)| kernel.timestamps == Timestamps::Hardware);
-        let problem = |(key, kernel, interface): (String, &KernelPort, &str)| {
+        let hardware = stamped_ports(config).filter(|(.., kernel, _)| kernel.timestamps == Timestamps::Hardware);
+        let problem = |(key, port, kernel, interface): (String, &Port, &KernelPort, &str)| {
             let invalid = find(config, kernel, interface, counter).err()?;
-            Some(refused(&key, kernel, invalid))
+            Some(refused(&key, port, kernel, invalid))
         };
         hardware.filter_map(problem).collect()
     }
@@ -145,12 +151,33 @@ impl Stamping {
         declined.map(|declined| declined.why.as_str())
     }
 
+    /// The number of the kernel's clock that the NIC of `port`, one of DPDK, stamps by, if there is one.
+    #[cfg(feature = "dpdk")]
+    pub(crate) fn kernel_clock(&mut self, port: &Port) -> Option<ClockId> {
+        clock_of_dpdk(port).map(|device| self.stamps_by(device))
+    }
+
     /// Adds the clock of an open port, of so many bits and with ticks of this length: which one it is.
     #[cfg(feature = "dpdk")]
     pub(crate) fn add_port(&mut self, name: &PortName, width: u8, tick: Rate) -> ClockId {
         let read_by = ReadBy::Port { name: name.clone(), width, tick };
         self.clocks.push(HostClock { read_by, steer: Steer::Off, stamps: true });
         ClockId(u8::try_from(self.clocks.len()).unwrap_or(u8::MAX))
+    }
+
+    /// The number of the clock that `device` is, which stamps packets; it is added where nothing is said of it.
+    fn stamps_by(&mut self, device: &DevicePath) -> ClockId {
+        let is_it = |known: &HostClock| match &known.read_by {
+            ReadBy::Device(known, _) => is_same(known.as_path(), device.as_path()),
+            ReadBy::Port { .. } => false,
+        };
+        let place = self.clocks.iter().position(is_it).unwrap_or_else(|| {
+            let read_by = ReadBy::Device(device.clone(), TimeScale::Tai);
+            self.clocks.push(HostClock { read_by, steer: Steer::Off, stamps: true });
+            self.clocks.len() - 1
+        });
+        self.clocks.get_mut(place).into_iter().for_each(|clock| clock.stamps = true);
+        ClockId(u8::try_from(place + 1).unwrap_or(u8::MAX))
     }
 
     fn set(&mut self, interface: &str, found: &Found) -> Result<(), Invalid> {
@@ -164,20 +191,18 @@ impl Stamping {
             }
             _ => info!("{nic} stamps packets, received ones by the filter {filter}, told by {device}"),
         }
-        let is_it = |known: &HostClock| match &known.read_by {
-            ReadBy::Device(known, _) => is_same(known.as_path(), &found.device),
-            ReadBy::Port { .. } => false,
-        };
-        let place = self.clocks.iter().position(is_it).unwrap_or_else(|| {
-            let read_by = ReadBy::Device(device, TimeScale::Tai);
-            self.clocks.push(HostClock { read_by, steer: Steer::Off, stamps: true });
-            self.clocks.len() - 1
-        });
-        self.clocks.get_mut(place).into_iter().for_each(|clock| clock.stamps = true);
-        let clock = ClockId(u8::try_from(place + 1).unwrap_or(u8::MAX));
+        let clock = self.stamps_by(&device);
         let timestamping = Timestamping::Hardware { clock, bind_phc: found.bind_phc, filter };
         self.interfaces.push(Stamped { interface: interface.to_owned(), timestamping, wanted: found.wanted });
         Ok(())
+    }
+}
+
+/// The kernel's clock by which the NIC of a port of DPDK stamps.
+fn clock_of_dpdk(port: &Port) -> Option<&DevicePath> {
+    match &port.kind {
+        PortKind::Dpdk(dpdk) => dpdk.hardware_clock.as_ref(),
+        PortKind::Kernel(_) => None,
     }
 }
 
@@ -204,18 +229,19 @@ impl Stamped {
 }
 
 /// The kernel ports whose packets a NIC may stamp, with the paths of their tables.
-fn stamped_ports(config: &Config) -> impl Iterator<Item = (String, &KernelPort, &str)> {
+fn stamped_ports(config: &Config) -> impl Iterator<Item = (String, &Port, &KernelPort, &str)> {
     config.ports.iter().enumerate().filter_map(|(index, port)| match &port.kind {
         PortKind::Kernel(kernel) if kernel.timestamps != Timestamps::Software => {
-            Some((format!("port.{index}"), kernel, kernel.interface.as_ref()?.as_str()))
+            Some((format!("port.{index}"), port, kernel, kernel.interface.as_ref()?.as_str()))
         }
         PortKind::Kernel(_) | PortKind::Dpdk(_) => None,
     })
 }
 
-fn refused(key: &str, kernel: &KernelPort, invalid: Invalid) -> Refused {
+fn refused(key: &str, port: &Port, kernel: &KernelPort, invalid: Invalid) -> Refused {
     let key = format!("{key}.{}", if kernel.hardware_clock.is_some() { "hardware_clock" } else { "timestamps" });
-    Refused { key, invalid: Invalid::new(format!("\"hardware\" cannot be done: {}", invalid.what), invalid.remedy) }
+    let what = format!("port \"{}\": \"hardware\" cannot be done: {}", port.name, invalid.what);
+    Refused { key, invalid: Invalid::new(what, invalid.remedy) }
 }
 
 /// What stamps, and by which clock it is told.
@@ -300,7 +326,10 @@ mod tests {
         let hardware = config("timestamps = 'hardware'", "");
         let Refused { key, invalid } = Stamping::enable(&hardware, LocalCounter::best()).unwrap_err();
         assert_eq!(key, "port.0.timestamps");
-        assert!(invalid.what.starts_with("\"hardware\" cannot be done: ") && invalid.what.contains("lo"), "{invalid}");
+        assert!(
+            invalid.what.starts_with("port \"a\": \"hardware\" cannot be done: ") && invalid.what.contains("lo"),
+            "{invalid}"
+        );
         assert!(invalid.remedy.contains("\"software\""), "{invalid}");
         assert_eq!(Stamping::problems(&hardware, LocalCounter::best()).len(), 1);
         let software = config("timestamps = 'software'", "");
@@ -322,6 +351,23 @@ mod tests {
             (ntp.to_owned(), of_ptp(), RxFilter::PtpV2Event),
         ] {
             assert_eq!(wanted(&config("", &tables), "lo", &nic), filter, "{tables}");
+        }
+    }
+
+    /// mlx5, whose clock the kernel shows: it may be listed, to be steered.
+    #[cfg(feature = "dpdk")]
+    #[test]
+    fn a_port_of_dpdk_may_be_stamped_by_a_clock_of_the_kernel() {
+        for (tables, steer) in [("", Steer::Off), ("[[ptp_clock]]\ndevice = '/dev/ptp7'\nsteer = 'on'", Steer::On)] {
+            let text = format!(
+                "[[port]]\nname = 'a'\nbackend = 'dpdk'\ndevice = '0000:03:00.0'\naddresses = ['10.0.0.1/24']\n\
+                 hardware_clock = '/dev/ptp7'\n{tables}"
+            );
+            let config = Config::parse(&text, Path::new("F")).unwrap();
+            let mut stamping = Stamping::listed(&config);
+            assert_eq!(stamping.kernel_clock(&config.ports[0]), Some(ClockId(1)));
+            let [clock] = stamping.clocks() else { panic!("{:?}", stamping.clocks()) };
+            assert_eq!((clock.steer, clock.stamps), (steer, true));
         }
     }
 

@@ -10,4 +10,5 @@ mod policy;
 mod ptp;
 mod request;
 mod sources;
+mod stamping;
 mod testbed;

@@ -8,7 +8,7 @@ use std::num::NonZeroU16;
 
 use super::system::Clock;
 use super::{Machine, Pci, pci_address};
-use crate::config::{Config, KernelPort, Timestamps};
+use crate::config::{Config, DpdkPort, KernelPort, Timestamps};
 use crate::stamping::wanted;
 
 /// The stamps of a NIC that a port of sockets would have.
@@ -87,57 +87,67 @@ pub(super) fn of_kernel(machine: &Machine<'_>, config: &Config, kernel: &KernelP
 }
 
 /// A port of DPDK.
-pub(super) fn of_dpdk(machine: &Machine<'_>, device: &str) -> Vec<String> {
-    let Some(address) = pci_address(device) else {
+pub(super) fn of_dpdk(machine: &Machine<'_>, port: &DpdkPort) -> Vec<String> {
+    let Some(address) = pci_address(&port.device) else {
         return vec!["a virtual device: what it can do is found out when it is opened".into()];
     };
     let Some(pci) = machine.pci(address) else {
         return vec![format!("no PCI device {address} is here: the port cannot be opened")];
     };
-    of_dpdk_nic(machine, &pci)
+    of_dpdk_nic(machine, port, &pci)
 }
 
 #[cfg(not(feature = "dpdk"))]
-fn of_dpdk_nic(_machine: &Machine<'_>, _pci: &Pci) -> Vec<String> {
+fn of_dpdk_nic(_machine: &Machine<'_>, _port: &DpdkPort, _pci: &Pci) -> Vec<String> {
     vec!["this program was built without DPDK: the port cannot be opened".into()]
 }
 
 #[cfg(feature = "dpdk")]
-fn of_dpdk_nic(machine: &Machine<'_>, pci: &Pci) -> Vec<String> {
+fn of_dpdk_nic(machine: &Machine<'_>, port: &DpdkPort, pci: &Pci) -> Vec<String> {
     use super::profile::Release;
     use sidereal_nic::RxStamps;
     use sidereal_nic_dpdk::{dpdk_version, expected_stamps};
 
-    let software = || stamps_by_dpdk(RxStamps::Software, TxStamps::Software);
     let Some((profile, _)) = machine.profiles.find(&pci.id) else {
         return vec![format!("nothing is known of the NIC {}: what it can do is found out when it is opened", pci.id)];
     };
-    let Some(dpdk) = &profile.dpdk else {
-        let mut said = software();
-        said.push("DPDK takes no stamps from this NIC".into());
-        return said;
+    let by_us = |why: String| {
+        let mut said = stamps_by_dpdk(RxStamps::Software, TxStamps::Software);
+        said.push(format!("our program stamps packets, because {why}"));
+        said
     };
-    let (rx, tx) = expected_stamps(&dpdk.driver);
+    let Some(dpdk) = &profile.dpdk else { return by_us("DPDK takes no stamps from this NIC".into()) };
+    let driver = &dpdk.driver;
     let version = dpdk_version();
-    let is_too_old = Release::of_version(version).is_some_and(|linked| linked < dpdk.since);
-    if rx == RxStamps::Software || is_too_old {
-        let mut said = software();
-        said.push(if is_too_old {
-            format!("{version} takes no stamps from this NIC, {} and later do", dpdk.since)
-        } else {
-            format!("Sidereal takes no stamps from {}", dpdk.driver)
-        });
-        return said;
+    if Release::of_version(version).is_some_and(|linked| linked < dpdk.since) {
+        return by_us(format!("{version} takes no stamps from this NIC: {} and later do", dpdk.since));
     }
-    let mut said = stamps_by_dpdk(rx, tx);
+    let by_kernel_clock = expected_stamps(driver, true).0 != RxStamps::Software;
+    let (rx, tx) = expected_stamps(driver, port.hardware_clock.is_some());
+    let mut said = match (rx, &port.hardware_clock) {
+        (RxStamps::Software, Some(_)) => {
+            return vec![format!(
+                "the port cannot be opened: {driver} does not stamp by a `hardware_clock` of the kernel"
+            )];
+        }
+        (RxStamps::Software, None) if by_kernel_clock => {
+            return by_us(format!("no `hardware_clock` names the clock that {driver} stamps by (hw/dpdk.md)"));
+        }
+        (RxStamps::Software, None) => return by_us(format!("Sidereal takes no stamps from {driver}")),
+        _ => stamps_by_dpdk(rx, tx),
+    };
     if dpdk.ieee1588_build {
         said.push(format!(
             "this holds for a DPDK that was built with RTE_LIBRTE_IEEE1588 (hw/dpdk.md); of others, those of distributions \
-             among them, {} takes no stamps",
-            dpdk.driver
+             among them, {driver} takes no stamps"
         ));
     }
-    said.push(format!("the clock, by the sources of {}: {}", dpdk.driver, dpdk.clock));
+    if let Some(clock) = &port.hardware_clock {
+        match machine.system.clock(clock.as_path()) {
+            Ok(clock) => said.push(told_by(&clock)),
+            Err(why) => said.push(format!("its clock cannot be read: {why}")),
+        }
+    }
     said
 }
 

@@ -195,7 +195,7 @@ fn not_open(machine: &Machine<'_>, config: &Config, port: &config::Port) -> Port
             let interface = kernel.interface.as_ref().map(ToString::to_string);
             ("kernel", interface, expected::of_kernel(machine, config, kernel))
         }
-        PortKind::Dpdk(dpdk) => ("dpdk", Some(dpdk.device.clone()), expected::of_dpdk(machine, &dpdk.device)),
+        PortKind::Dpdk(dpdk) => ("dpdk", Some(dpdk.device.clone()), expected::of_dpdk(machine, dpdk)),
     };
     Port { name: port.name.to_string(), backend: backend.into(), device, statements }
 }

@@ -191,8 +191,8 @@ mod tests {
                 assert!(ids.insert(model.id.clone()), "{} twice", model.id);
             }
             if let Some(dpdk) = &profile.dpdk {
-                let driver = dpdk.driver.strip_prefix("net_").unwrap();
-                assert!(!driver.is_empty(), "{}", profile.name);
+                // mlx5 has one driver for all that its NICs can do, and it is called after the bus.
+                assert!(dpdk.driver.starts_with("net_") || dpdk.driver == "mlx5_pci", "{}", profile.name);
             }
             for id in profile.latency.iter().flat_map(|latency| &latency.devices) {
                 assert!(profile.devices.iter().any(|model| model.id == *id), "{}: {id}", profile.name);

@@ -6,6 +6,7 @@ use sidereal_engine::Event;
 use sidereal_nic::{RxQueue, TxQueue};
 use sidereal_nic_kernel::poll::{PollFd, poll};
 use sidereal_ops::{ControlSocket, LinkState};
+use sidereal_time::ClockId;
 use std::convert::Infallible;
 use std::iter::once;
 use std::os::fd::AsFd;
@@ -61,6 +62,7 @@ pub(super) fn run(
     let mut stamping = super::stamping(&config, path, counter)?;
     let opened = ports::open_all(&config, &mut stamping, counter)?;
     let macs = ports::macs(&config, &opened);
+    let clocks: Vec<Option<ClockId>> = opened.iter().map(|open| Some(open.clock.as_ref()?.id)).collect();
     let Start { mut keeper, snapshot, policy, mut board } =
         Start::new(counter, &config, (&macs, &stamping), hertz, state)?;
     let (mut policy, _) = sidereal_publish::table(policy);
@@ -86,7 +88,8 @@ pub(super) fn run(
         if Instant::now() >= next_tick {
             next_tick = Instant::now() + TICK;
             for (port, state) in board.tick() {
-                link_events(&config, port, state).into_iter().for_each(|event| threads.tell_engine(event));
+                let clock = clocks.get(port).copied().flatten();
+                link_events(&config, (port, clock), state).into_iter().for_each(|event| threads.tell_engine(event));
             }
             policy.collect();
         }
@@ -318,13 +321,15 @@ fn placement(workers: &config::Workers, core: Option<usize>, sleep: Duration) ->
     }
 }
 
-/// What the engine is told of a link: whether the PTP Ports of a port of DPDK can be used. Those of the kernel's interfaces see to
-/// that themselves.
-fn link_events(config: &Config, port: usize, state: LinkState) -> Vec<Event<'static>> {
+/// What the engine is told of the link of a port of DPDK, which has this clock if any: that its PTP Ports can be used or not, and that
+/// its clock may have begun anew. Interfaces of the kernel are watched where their sockets are.
+fn link_events(config: &Config, (port, clock): (usize, Option<ClockId>), state: LinkState) -> Vec<Event<'static>> {
     let dpdk = config.ports.get(port).filter(|port| matches!(port.kind, PortKind::Dpdk(_)));
     let carried = config.ptp.iter().filter(|ptp| dpdk.is_some_and(|port| ptp.port == port.name));
     let usable = state == LinkState::Up;
-    carried.map(|ptp| Event::PtpPort { port: ptp.options.port.key, usable }).collect()
+    let reset = clock.filter(|_| usable).map(|clock| Event::ClockReset { clock });
+    let ports = carried.map(|ptp| Event::PtpPort { port: ptp.options.port.key, usable });
+    reset.into_iter().chain(ports).collect()
 }
 
 /// The engine's thread: it ends when nobody can tell it anything any more.

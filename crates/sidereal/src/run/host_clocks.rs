@@ -1,7 +1,7 @@
 //! The clocks of this host: read, steered and watched as the engine wants it.
 
 mod device;
-mod links;
+mod resets;
 
 use sidereal_cpu::LocalCounter;
 use sidereal_dataplane::EngineNicClock;

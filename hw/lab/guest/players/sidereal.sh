@@ -43,12 +43,14 @@ sidereal_says() {
     in_host "$role" "$sidereal" "$@" --socket "$run/$role/control"
 }
 
-# record_model ROLE: writes down, five times a second, what its first clock that has a model says: which time belongs to which raw tick.
+# record_model ROLE: writes down, as often as that is told anew, what its first clock that has a model says: which time belongs to
+# which raw tick.
 # By that the driver turns the ticks of a bare counter among the truth into Sidereal's time.
 record_model() {
     local role=$1
-    while sleep 0.2; do
-        sidereal_says "$role" status --json | tr -d ' \n' | grep -o '"model":{[^}]*}' | head -n 1
+    while sleep 1; do
+        # There is none at first.
+        sidereal_says "$role" status --json | tr -d ' \n' | grep -o -m 1 '"model":{[^}]*}' || true
     done >"/out/models-$role"
 }
 

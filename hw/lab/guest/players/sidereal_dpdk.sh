@@ -2,6 +2,8 @@
 # that of hw/dpdk/build, without it the distribution's, whose driver of this NIC takes no stamps.
 . /lab/guest/players/sidereal.sh
 
+sidereal_dpdk_reference=$sidereal_reference
+
 # sidereal_dpdk_start ROLE TABLES
 sidereal_dpdk_start() {
     local role=$1 tables=$2 device=${1}_device address=${1}_address

@@ -4,7 +4,7 @@
 use core::time::Duration;
 use std::thread;
 
-use sidereal_tests::{Answers, Capture, Error, Link, Net, Ptp4l, Result, Sidereal, Transport, pmc, until_some};
+use sidereal_tests::{Answers, Capture, Error, Link, Net, Ptp4l, Result, Sidereal, Status, Transport, pmc, until_some};
 
 use super::way::{ETHERNET, ETHERNET_P2P, HYBRID, TELECOM, UDP_IPV4, UDP_IPV4_P2P, UDP_IPV6, UDP_IPV6_P2P, Way};
 use crate::sources::assert_serves_right;
@@ -114,12 +114,32 @@ fn sidereal_follows(way: Way, transport: Transport) -> Result<f64> {
         }
         let middle = middle_of(errors)?;
         assert!(middle < offset_limit_ns(transport), "{middle} ns");
+        print_corrections(way, transport, &mut sidereal)?;
         // What it follows by PTP it serves by NTP.
         assert_serves_right(net.client())?;
         sidereal.stop()?;
         capture.stop()?.faultless("ptp")?;
         Ok(middle)
     })
+}
+
+/// How soon measurements led to corrections of the system clock, which is steered dry.
+fn print_corrections(way: Way, transport: Transport, sidereal: &mut Sidereal<'_>) -> Result<()> {
+    let of = |status: &Status, name: &str| status.get(&format!("/clocks/0/rx_to_correction_ns/{name}"))?.as_u64();
+    let status = sidereal
+        .status_until("corrections", DEADLINE, |status| of(status, "count").is_some_and(|count| count >= 16))?;
+    let [p50, p99, max] = ["p50", "p99", "max"].map(|name| of(&status, name).unwrap_or_default());
+    assert!(0 < p50 && p50 <= p99 && p99 <= max, "{status}");
+    eprintln!(
+        "{:3} on {:6}: from RX stamp to correction p50 {} us, p99 {} us, max {} us",
+        way.label,
+        transport.name(),
+        p50 / 1000,
+        p99 / 1000,
+        max / 1000
+    );
+    assert!(sidereal.ask(&["status"])?.contains("from RX stamp to correction p50 "), "{status}");
+    Ok(())
 }
 
 /// What `pmc` reads from us is what we say of ourselves.

@@ -77,6 +77,20 @@ fn what_dpdk_makes_of_a_nic_is_told_as_far_as_it_is_known() {
     assert!(hns3.contains("RX stamps: software") && hns3.contains("no stamps from net_hns3"), "{hns3}");
     let sfc = told("0x1924", "0x0a03");
     assert!(sfc.contains("RX stamps: software") && sfc.contains("DPDK takes no stamps from this NIC"), "{sfc}");
+    let mlx5 = told("0x15b3", "0x101d");
+    assert!(mlx5.contains("RX stamps: software") && mlx5.contains("no `hardware_clock` names the clock"), "{mlx5}");
+    let with_clock = |vendor: &str, device: &str| {
+        let host = Host::good();
+        host.pci("0000:3b:00.0", device, "mlx5_core");
+        host.write("sys/bus/pci/devices/0000:3b:00.0/vendor", vendor);
+        let config = CONFIG.replace("cores = [2]", "cores = [2]\nhardware_clock = '/dev/ptp0'");
+        host.inventory(&config).ports[0].statements.join("; ")
+    };
+    let real_time = with_clock("0x15b3", "0x101d");
+    assert!(real_time.contains("stored with the packet (every packet)"), "{real_time}");
+    assert!(real_time.contains("stamps are told by /dev/ptp0"), "{real_time}");
+    let ice = with_clock("0x8086", "0x1592");
+    assert!(ice.contains("cannot be opened: net_ice does not stamp by a `hardware_clock`"), "{ice}");
     assert!(told("0x1234", "0x5678").contains("nothing is known of the NIC 1234:5678"));
     let host = Host::good();
     host.remove("sys/bus/pci/devices/0000:3b:00.0");

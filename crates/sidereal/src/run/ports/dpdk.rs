@@ -49,6 +49,7 @@ impl Environment {
         let options = PortOptions {
             queues: u16::try_from(port.queues).unwrap_or(u16::MAX),
             mtu: dpdk.mtu,
+            kernel_clock: dpdk.hardware_clock.is_some(),
             ..PortOptions::new(device(port, dpdk)?, counter)
         };
         let mut opened = DpdkPort::open(eal, &options).map_err(|error| failed(&error))?;
@@ -58,7 +59,12 @@ impl Environment {
                 opened.name_clock(id);
                 Some(PortClock { id, clock: Box::new(clock) })
             }
-            _ => None,
+            _ => {
+                if let Some(id) = stamping.kernel_clock(port) {
+                    opened.name_clock(id);
+                }
+                None
+            }
         };
         Ok(OpenPort {
             queues: Queues::Dpdk(eal, opened.queues),
