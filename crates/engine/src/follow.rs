@@ -248,6 +248,11 @@ impl Follower {
         self.weight(id).is_some()
     }
 
+    /// The stamps of the sources are located within this.
+    pub(crate) fn stamps_located(&mut self, within: Span) {
+        self.tracker.share(within);
+    }
+
     pub(crate) fn bound(&self, at: Ticks) -> Option<Span> {
         self.tracker.bound(at)
     }

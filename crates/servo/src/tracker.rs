@@ -33,6 +33,9 @@ const STALE: Span = Span::from_secs(1_024);
 /// Samples within the time constant of a balanced filter: with more of them, the source may be asked less often.
 const BALANCE: (f64, f64) = (1.0 / 256.0, 1.0 / 16.0);
 
+/// Measurements are never more wrong alike than this, in seconds.
+const LARGEST_COMMON_S: f64 = 1.0;
+
 /// Follows measurements and publishes a clock.
 ///
 /// What is estimated is how far the truth is from the counter's own time, which runs on at a fixed rate. The published clock
@@ -54,6 +57,8 @@ pub struct Tracker {
     generation: u32,
     /// Measurements that were accepted since the start.
     accepted: u32,
+    /// How far all measurements may be wrong alike, in seconds.
+    common: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +97,7 @@ impl Tracker {
             quorum: 1,
             generation: 0,
             accepted: 0,
+            common: 0.0,
         }
     }
 
@@ -99,6 +105,15 @@ impl Tracker {
     /// each other, before they are believed instead.
     pub fn follow(&mut self, followed: usize) {
         self.quorum = followed / 2 + 1;
+    }
+
+    /// All measurements may be wrong alike by `common`, in 99.99 of 100 cases: what took their stamps is no better known beside
+    /// the counter. Many of them do not make that less, so that [`Self::bound`] and [`Self::uncertainty`] include it.
+    pub fn share(&mut self, common: Span) {
+        self.common = common.as_secs_f64().clamp(0.0, LARGEST_COMMON_S);
+        if let Some(follower) = &mut self.follower {
+            follower.common = self.common;
+        }
     }
 
     /// Takes a measurement into account. It may be up to a quarter of an hour older than the newest one.
@@ -314,6 +329,7 @@ impl Tracker {
             last: ticks,
             interval: None,
             doubt: 0.0,
+            common: self.common,
         };
         follower.republish(&self.own, now);
         self.follower = Some(follower);

@@ -57,6 +57,27 @@ fn the_first_measurement_sets_the_time() {
 }
 
 #[test]
+fn what_all_measurements_share_is_part_of_bound_and_uncertainty() {
+    let tracker = locked(&ServoOptions::default(), 100);
+    let at = Ticks(100 * SECOND);
+    let (bound, uncertainty) = (tracker.bound(at).unwrap(), tracker.uncertainty(at).unwrap());
+    let common = Span::from_nanos(5_000);
+    let mut sharing = Tracker::new(LOCAL, &ServoOptions::default(), None, Ticks(0));
+    sharing.share(common);
+    for second in 1..=100 {
+        sharing.offer(&measured(second, Span::ZERO), Ticks(second * SECOND + 1_000));
+    }
+    assert!((sharing.bound(at).unwrap() - bound - common).abs() <= Span::from_nanos(2));
+    let both = uncertainty.as_secs_f64().hypot(common.as_secs_f64());
+    assert!((sharing.uncertainty(at).unwrap() - Span::from_secs_f64(both)).abs() <= Span::from_nanos(2));
+    // Nor is it less where less is asked for.
+    assert_eq!(sharing.uncertainty_or(at, Span::from_nanos(1)), sharing.uncertainty(at));
+    assert!(sharing.model().unwrap().error >= common);
+    sharing.share(Span::ZERO);
+    assert!((sharing.bound(at).unwrap() - bound).abs() <= Span::from_nanos(2));
+}
+
+#[test]
 fn one_liar_moves_nothing_and_several_are_believed() {
     let mut tracker = locked(&ServoOptions::default(), 100);
     let lie = Span::from_nanos(50_000_000);

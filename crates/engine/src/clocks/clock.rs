@@ -259,6 +259,11 @@ impl Clock {
         located
     }
 
+    /// Whether a stamp of it was located.
+    pub(super) fn has_located(&self) -> bool {
+        self.located.get() > 0
+    }
+
     /// How its stamps are located, where it takes stamps.
     pub(super) fn cross(&self) -> Option<CrossModel> {
         let at = self.look.filter(|_| self.options.stamps)?.ticks;

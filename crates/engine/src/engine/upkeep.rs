@@ -91,6 +91,7 @@ impl Engine {
         self.sources.say_judgements(&local, now, &mut self.reports);
         let mut changed = false;
         if self.config.reference == Reference::Sources {
+            self.follower.stamps_located(self.clocks.stamps_located());
             changed = self.follower.run(&self.sources, now, &mut self.reports);
             changed |= self.follower.model().is_some_and(|model| model != self.publication.snapshot().local);
         }

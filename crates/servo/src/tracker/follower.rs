@@ -28,6 +28,8 @@ pub(super) struct Follower {
     pub(super) interval: Option<Span>,
     /// How far the last suspect was from what is believed, in seconds; zero while there is none.
     pub(super) doubt: f64,
+    /// How far all measurements may be wrong alike, in seconds.
+    pub(super) common: f64,
 }
 
 impl Follower {
@@ -64,13 +66,14 @@ impl Follower {
 
     pub(super) fn bound_at(&self, own: &ClockModel, at: Ticks) -> f64 {
         let dt = own.rate.span(own.elapsed(at)).as_secs_f64().max(0.0);
-        self.bound_later(dt).around(self.shown(own, at))
+        self.bound_later(dt).around(self.shown(own, at)) + self.common
     }
 
     /// How far the phase that is published at `at` is from the truth in 99.99 of 100 cases; or `at_least`.
     pub(super) fn spread_at(&self, own: &ClockModel, at: Ticks, at_least: f64) -> f64 {
         let dt = own.rate.span(own.elapsed(at)).as_secs_f64().max(0.0);
-        self.servo.spread(dt, self.shown(own, at), at_least, &self.belief_at(own, at))
+        let at_least = (at_least * at_least - self.common * self.common).max(0.0).sqrt();
+        self.servo.spread(dt, self.shown(own, at), at_least, &self.belief_at(own, at)).hypot(self.common)
     }
 
     /// How far what is published at `now` is behind what is believed.
