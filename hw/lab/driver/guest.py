@@ -1,4 +1,4 @@
-"""What the guest is made of, built once and kept: a Debian tree with a kernel, an initramfs, and our two C programs."""
+"""What the guest is made of, built once and kept: a Debian tree with a kernel, an initramfs, and our C programs."""
 
 import lzma
 import os
@@ -50,6 +50,10 @@ class Guest:
     def kernel(self):
         return next(self.tree.glob("boot/vmlinuz-*"))
 
+    @property
+    def delay_line(self):
+        return self.programs / "delay_line.so"
+
     def prepare(self, say):
         """Builds what is missing; `say` is told of what takes time."""
         require_tools()
@@ -74,10 +78,15 @@ class Guest:
     def _build_programs(self):
         self.programs.mkdir(exist_ok=True)
         for source in (HOME / "programs").glob("*.c"):
-            program = self.programs / source.stem
-            if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
-                command = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", program, source]
-                run(command, f"{source} could not be compiled")
+            if source.stem == self.delay_line.stem:
+                self._compile(source, self.delay_line, "-shared", "-fPIC")
+            else:
+                self._compile(source, self.programs / source.stem, "-static")
+
+    def _compile(self, source, program, *how):
+        if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+            command = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", *how, "-o", program, source]
+            run(command, f"{source} could not be compiled")
 
     def _build_initramfs(self):
         modules = self.kernel.name.replace("vmlinuz-", "")
@@ -103,6 +112,9 @@ def require_tools():
     devices = subprocess.run(["qemu-system-x86_64", "-device", "help"], capture_output=True, text=True, check=False)
     if '"igb"' not in devices.stdout:
         raise CannotRun("this QEMU has no igb (8.0 and later have): scripts/setup --test")
+    options = subprocess.run(["qemu-system-x86_64", "-help"], capture_output=True, text=True, check=False)
+    if "\n-plugin " not in options.stdout:
+        raise CannotRun("this QEMU was built without plugins, which a link with delay is")
 
 
 def run(command, failure):
