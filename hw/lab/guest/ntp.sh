@@ -12,10 +12,6 @@ done
 disturb "$leader_clock"
 "lead_by_$leader"
 "follow_by_$follower"
-if declare -F "measure_by_$follower" >/dev/null; then
-    "measure_by_$follower"
-else
-    measure "$leader_clock" "$follower_clock"
-fi
+measure "$leader_clock" "$follower_clock"
 "check_leader_$leader"
 "check_follower_$follower"
