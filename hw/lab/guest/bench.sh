@@ -33,6 +33,15 @@ background() {
     "$@" >>"$logs/$name" 2>&1 &
 }
 
+# background_until SOCKET NAME COMMAND...: the same, and waits until it listens there. To load a program takes guest's time as long as the
+# host needs for it, which is to be over when clocks begin to settle.
+background_until() {
+    local socket=$1
+    shift
+    background "$@"
+    until_true 120 test -S "$socket" || fail "$1 does not start"
+}
+
 in_leader() { ip netns exec leader "$@"; }
 in_follower() { ip netns exec follower "$@"; }
 

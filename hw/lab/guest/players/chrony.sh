@@ -18,7 +18,7 @@ cmdport 0
 bindcmdaddress /run/chrony-$role/socket
 pidfile /run/chrony-$role/pid
 END
-    background "chrony-$role" "in_$role" chronyd -d "$@" -f "/tmp/chrony-$role.conf"
+    background_until "/run/chrony-$role/socket" "chrony-$role" "in_$role" chronyd -d "$@" -f "/tmp/chrony-$role.conf"
 }
 
 chrony_says() {

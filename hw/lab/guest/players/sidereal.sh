@@ -28,7 +28,7 @@ directory = "$run/$role/state"
 
 $tables
 END
-    background "sidereal-$role" in_host "$role" "$sidereal" run --config "$run/$role/sidereal.toml"
+    background_until "$run/$role/control" "sidereal-$role" in_host "$role" "$sidereal" run --config "$run/$role/sidereal.toml"
 }
 
 # sidereal_says ROLE COMMAND...
