@@ -55,7 +55,7 @@ impl TxStrategy {
     pub fn of(capabilities: &Capabilities, counter: Option<Counter>) -> Self {
         // The kernel's stamps are of CLOCK_REALTIME, which is known beside the counter to a part of a microsecond only: what they
         // seemed to show would make T3 too late.
-        let stamped = match capabilities.tx_stamps.get() {
+        let stamped = match capabilities.reply_stamps() {
             TxStamps::Latch | TxStamps::Fifo(_) | TxStamps::Hardware => true,
             TxStamps::None | TxStamps::Software | TxStamps::Kernel => false,
         };

@@ -107,8 +107,7 @@ fn readings(status: &Status) -> BTreeMap<String, u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sidereal_engine::{SourceId, SourceState};
-    use sidereal_servo::FrequencyOffset;
+    use sidereal_engine::{ClockStatus, SourceId, SourceState};
 
     fn status(following: Option<FollowingStatus>, clocks: Vec<ClockStatus>) -> Status {
         Status {

@@ -47,12 +47,12 @@ def link(delay_line, settings):
     return arguments + [word for line in filters for word in ("-object", line)]
 
 
-def boot(guest, experiment, directory, program):
+def boot(guest, experiment, directory, programs):
     """Boots `guest` for `experiment` in `directory`, where the console's log and what the guest wrote to /out are then."""
     shutil.rmtree(directory, ignore_errors=True)
     out = directory / "out"
     out.mkdir(parents=True)
-    (out / "experiment").write_text(environment(guest, experiment, program))
+    (out / "experiment").write_text(environment(guest, experiment, programs))
     words = f"{KERNEL_WORDS} lab.tree={guest.tree} lab.home={guest.home} {experiment.kernel}"
     command = ["qemu-system-x86_64", *TIME, *PROCESSOR, *CONSOLE, "-m", str(experiment.memory)]
     command += ["-kernel", guest.kernel, "-initrd", guest.initramfs, "-append", words]
@@ -69,9 +69,12 @@ def boot(guest, experiment, directory, program):
     return outcome(out, time.monotonic() - begin, failures)
 
 
-def environment(guest, experiment, program):
+def environment(guest, experiment, programs):
+    program, libraries = programs
     settings = {"name": experiment.name, "script": experiment.script, "programs": guest.programs, "sidereal": program}
     settings |= experiment.settings
+    if settings.get("dpdk") == "ieee1588":
+        settings["libraries"] = libraries
     return "".join(f"{name}='{value}'\n" for name, value in settings.items())
 
 

@@ -39,7 +39,7 @@ background_until() {
     local socket=$1
     shift
     background "$@"
-    until_true 120 test -S "$socket" || fail "$1 does not start"
+    until_true 600 test -S "$socket" || fail "$1 does not start"
 }
 
 in_leader() { ip netns exec leader "$@"; }

@@ -3,7 +3,7 @@
 use crate::world::{World, config, micros, millis, ntp, secs, system_clock};
 use sidereal_engine::{EngineConfig, Event, Report, Steer};
 use sidereal_servo::Adjustment;
-use sidereal_time::ClockId;
+use sidereal_time::{ClockId, Span};
 
 fn steered(steer: Steer) -> EngineConfig {
     EngineConfig { clocks: vec![system_clock(steer)], ..config(vec![ntp(1, 0)]) }
@@ -36,6 +36,8 @@ fn a_dry_clock_is_left_alone_and_what_would_be_done_is_shown() {
     let [clock] = &world.status().clocks[..] else { panic!() };
     assert!(clock.last_adjustment.is_some() && clock.offset.unwrap() > millis(2));
     assert_eq!(world.said(|report| matches!(report, Report::ClockStepped { dry: true, .. })), 1, "{:?}", world.reports);
+    let soon = |passed: &Span| *passed >= millis(0) && *passed < millis(1);
+    assert!(world.would_adjust.len() > 10 && world.would_adjust.iter().all(soon), "{:?}", world.would_adjust);
 }
 
 #[test]

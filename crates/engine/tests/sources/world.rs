@@ -79,6 +79,8 @@ pub(crate) struct World {
     pub(crate) published: Option<Snapshot>,
     pub(crate) saved: Option<Saved>,
     pub(crate) adjustments: Vec<Adjustment>,
+    /// How long after a measurement arrived the system clock would have been adjusted, each time.
+    pub(crate) would_adjust: Vec<Span>,
     pub(crate) announced: Vec<(i8, i32, bool)>,
     pub(crate) listening: BTreeSet<SourceId>,
     pub(crate) reads: u32,
@@ -225,6 +227,7 @@ impl World {
             published: None,
             saved: None,
             adjustments: Vec::new(),
+            would_adjust: Vec::new(),
             announced: Vec::new(),
             listening: BTreeSet::new(),
             reads: 0,
@@ -394,6 +397,10 @@ impl World {
                 Action::Save(saved) => self.saved = Some(saved),
                 Action::SendPtp(outgoing) => self.send_ptp(outgoing),
                 Action::PublishResponders(responders) => self.lan.responders = responders,
+                Action::WouldSteer { clock, cause } => {
+                    assert_eq!(clock, ClockId::SYSTEM);
+                    self.would_adjust.push(LOCAL.passed(cause, ticks));
+                }
                 Action::AnswerManagement { client, payload } => self.lan.answers.push((client, payload)),
             }
         }
