@@ -144,8 +144,8 @@ fn schemas_are_json_schemas() {
 
 /// What `ethtool` says of an interface; nothing where it says that it can say nothing.
 fn by_ethtool(option: &str, interface: &str) -> String {
-    let output =
-        Command::new("ethtool").args([option, interface]).output().expect("ethtool: scripts/setup installs it");
+    let output = Command::new("ethtool").args([option, interface]).output();
+    let output = output.unwrap_or_else(|error| panic!("ethtool, which scripts/setup installs: {error}"));
     text(&output.stdout).to_owned()
 }
 

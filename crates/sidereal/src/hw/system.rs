@@ -156,6 +156,7 @@ fn setting_in(told: &str, setting: &str) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::setting_in;
+    use proptest::prelude::*;
 
     #[test]
     fn a_setting_of_the_firmware_is_read_as_its_tool_prints_it() {
@@ -170,5 +171,15 @@ mod tests {
         }
         assert_eq!(setting_in(&told("True(1)"), "REAL_TIME"), None);
         assert_eq!(setting_in("-E- Failed to open the device", "REAL_TIME_CLOCK_ENABLE"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_tool_prints_is_read(before in ".{0,80}", after in "[^\r\n]{0,40}") {
+            let told = format!("{before}\nSETTING {after}");
+            let is_on = setting_in(&told, "SETTING");
+            prop_assert!(is_on != Some(true) || told.contains("True(1)"));
+            prop_assert!(is_on != Some(false) || told.contains("False(0)"));
+        }
     }
 }
