@@ -3,7 +3,7 @@
 use sidereal_cpu::LocalCounter;
 use sidereal_dataplane::LinkSpeed;
 use sidereal_engine::{Endpoint, MAX_SOURCES, Outgoing, PacketId, SourceId};
-use sidereal_nic_kernel::{AssociationSocket, DATAGRAM_BYTES, OpenError, Timestamping};
+use sidereal_nic_kernel::{AssociationSocket, DATAGRAM_BYTES, OpenError};
 use sidereal_ntp::{Header, Mode};
 use sidereal_ptp::{NTP_PREFIX_LEN, NtpCarrier};
 use sidereal_time::{Arrived, Span, StampSource, Ticks, TxStamp, TxToken};
@@ -19,7 +19,7 @@ use super::ports::ntp_port;
 use super::waiting::Ready;
 use crate::config::Config;
 use crate::counter::Locator;
-use crate::stamping::Stamping;
+use crate::stamping::{Stamped, Stamping};
 
 /// How long a port of a source's own stays open after its last question: answers do not take longer, and nobody else is to
 /// have time to find it.
@@ -164,12 +164,12 @@ impl Sockets {
     pub(super) fn listen(&mut self, source: SourceId, from: SocketAddr, now: Instant) {
         if !self.has(source, Kind::Ntp, from) {
             let opened = AssociationSocket::connect_from(self.ntp_port, from, None)
-                .and_then(|socket| self.stamped(socket, from));
+                .and_then(|socket| self.stamped(socket, Kind::Ntp, from));
             self.hold(opened, source, Kind::Ntp, from, now);
         }
         if !self.has(source, Kind::Listener, from) {
-            let opened =
-                AssociationSocket::listen(self.ntp_port, from.ip()).and_then(|socket| self.stamped(socket, from));
+            let opened = AssociationSocket::listen(self.ntp_port, from.ip())
+                .and_then(|socket| self.stamped(socket, Kind::Listener, from));
             self.hold(opened, source, Kind::Listener, from, now);
         }
     }
@@ -233,15 +233,15 @@ impl Sockets {
                 AssociationSocket::connect_from(self.ntp_port, peer, ttl)?
             }
         };
-        let socket = self.stamped(socket, peer)?;
+        let socket = self.stamped(socket, kind, peer)?;
         self.held.push(Held { source, kind, peer, socket, used: now, sent: Vec::new() });
         Ok(self.held.len() - 1)
     }
 
     /// Has the NIC stamp what goes to `peer` and comes from it, where one does on the way there.
-    fn stamped(&self, socket: AssociationSocket, peer: SocketAddr) -> Result<AssociationSocket, OpenError> {
-        match way_to(peer, &self.stamping) {
-            Some((interface, timestamping)) => socket.by_interface(interface, timestamping),
+    fn stamped(&self, socket: AssociationSocket, kind: Kind, peer: SocketAddr) -> Result<AssociationSocket, OpenError> {
+        match way_to(peer, &self.stamping).filter(|stamped| stamped.ntp || kind == Kind::PtpEvent) {
+            Some(Stamped { interface, timestamping, .. }) => socket.by_interface(interface, *timestamping),
             None => Ok(socket),
         }
     }
@@ -344,7 +344,7 @@ fn is_carried_answer(message: &[u8]) -> bool {
 }
 
 /// The interface by which `peer` is reached, where its NIC stamps.
-fn way_to(peer: SocketAddr, stamping: &Stamping) -> Option<(&str, Timestamping)> {
+fn way_to(peer: SocketAddr, stamping: &Stamping) -> Option<&Stamped> {
     if stamping.interfaces().is_empty() {
         return None;
     }
@@ -359,8 +359,7 @@ fn way_to(peer: SocketAddr, stamping: &Stamping) -> Option<(&str, Timestamping)>
         })
     };
     let here = nix::ifaddrs::getifaddrs().ok()?.find(has_own)?;
-    let stamped = stamping.interfaces().iter().find(|stamped| stamped.interface == here.interface_name)?;
-    Some((stamped.interface.as_str(), stamped.timestamping))
+    stamping.interfaces().iter().find(|stamped| stamped.interface == here.interface_name)
 }
 
 fn is_open_unreachable(error: &OpenError) -> bool {
