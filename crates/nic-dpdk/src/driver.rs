@@ -4,7 +4,7 @@
 //! (releases 22.11 to 26.07). What is not in the table gives no stamps. All of it is tried when a port is opened and used; see
 //! [`crate::PortStatus::capabilities`].
 
-use sidereal_nic::{RxStamps, Stamped};
+use sidereal_nic::{RxStamps, Stamped, TxStamps};
 
 /// What a driver does about stamps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,11 @@ impl Driver {
         known.unwrap_or(Self { name: "", rx: RxStamps::Software, clock_width: None, by_kernel_clock: false })
     }
 
+    /// Stamps of sent packets.
+    pub(crate) const fn tx(&self) -> TxStamps {
+        if self.clock_width.is_some() { TxStamps::Latch } else { TxStamps::Software }
+    }
+
     /// Whether received packets have stamps in their mbufs, and of a unit that we know.
     pub(crate) const fn stamps_mbufs(&self) -> bool {
         matches!(self.rx, RxStamps::Kernel | RxStamps::Hardware(_))
@@ -39,6 +44,16 @@ impl Driver {
             _ => 0,
         }
     }
+}
+
+/// The stamps of received and of sent packets that are expected of the ports of a driver, before one is open: `net_ice`.
+/// `kernel_clock` as in [`crate::PortOptions`]. A DPDK that was not built for them, or is too old, has ports without; that is found out when
+/// they are opened and used.
+#[must_use]
+pub fn expected_stamps(driver: &str, kernel_clock: bool) -> (RxStamps, TxStamps) {
+    let driver = Driver::of(driver.as_bytes());
+    let rx = if driver.by_kernel_clock == kernel_clock { driver.rx } else { RxStamps::Software };
+    (rx, driver.tx())
 }
 
 /// The `net_e1000_igb`, `net_ixgbe`, `net_i40e`, `net_ngbe` and `net_txgbe` of a DPDK that was not built with RTE_LIBRTE_IEEE1588
@@ -89,6 +104,10 @@ mod tests {
         assert_eq!(of("net_e1000_igb_vf").clock_width, None);
         assert!(of("net_af_packet").stamps_mbufs());
         assert!(!of("net_af_packet_x").stamps_mbufs());
+        assert_eq!(expected_stamps("net_ice", false), (RxStamps::Hardware(Stamped::All), TxStamps::Latch));
+        assert_eq!(expected_stamps("mlx5_pci", true), (RxStamps::Hardware(Stamped::All), TxStamps::Software));
+        assert_eq!(expected_stamps("mlx5_pci", false), (RxStamps::Software, TxStamps::Software));
+        assert_eq!(expected_stamps("net_af_packet", false), (RxStamps::Kernel, TxStamps::Software));
         assert_eq!(of("").rx, RxStamps::Software);
         assert_eq!(Driver::of(&[]).rx, RxStamps::Software);
     }

@@ -347,8 +347,7 @@ fn capabilities(info: &PortInfo, options: &PortOptions, longest: u16, clock: Opt
     let driver = Driver::of(&info.driver);
     let (has_clock, wants_clock) = (clock.is_some_and(|clock| is_usable(&clock)), driver.clock_width.is_some());
     let rx_stamps = if driver.stamps_mbufs() && !stamps(info, options) { RxStamps::Software } else { driver.rx };
-    let (rx_stamps, tx_stamps) = (Ability::claimed(rx_stamps), TxStamps::Software);
-    let tx_stamps = Ability::claimed(if wants_clock { TxStamps::Latch } else { tx_stamps });
+    let (rx_stamps, tx_stamps) = (Ability::claimed(rx_stamps), Ability::claimed(driver.tx()));
     let without = wants_clock && !has_clock;
     Capabilities {
         rx_stamps: if without { rx_stamps.tried(RxStamps::Software) } else { rx_stamps },

@@ -271,7 +271,7 @@ fn find(config: &Config, kernel: &KernelPort, interface: &str, counter: LocalCou
 }
 
 /// The least that is worth to be stamped, of what the NIC can: NTP, which every port serves, and PTP where it is spoken.
-fn wanted(config: &Config, interface: &str, offered: &HardwareStamping) -> RxFilter {
+pub(crate) fn wanted(config: &Config, interface: &str, offered: &HardwareStamping) -> RxFilter {
     let is_here = |name: &PortName| {
         config.ports.iter().any(|port| {
             port.name == *name

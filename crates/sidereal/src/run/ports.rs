@@ -11,6 +11,7 @@ use std::num::NonZeroU16;
 use crate::command::Failure;
 use crate::config::{Config, InterfaceName, KernelPort, NtpMode, NtpSource, Port, PortKind, Ptp, SmearKind};
 use crate::engine_config::{Macs, kernel_macs, own_address};
+use crate::hw::nic_clock;
 use crate::stamping::Stamping;
 
 #[cfg(feature = "dpdk")]
@@ -101,7 +102,10 @@ pub(super) fn open_kernel(
     })?;
     Ok(OpenPort {
         queues: Queues::Kernel(opened.queues),
-        capabilities: opened.capabilities,
+        capabilities: Capabilities {
+            clock: interface.and_then(|interface| nic_clock(interface, options.timestamping)),
+            ..opened.capabilities
+        },
         mac: None,
         link: interface.map_or(Link::None, |interface| Link::Interface(interface.to_owned())),
         speed: LinkSpeed::default(),

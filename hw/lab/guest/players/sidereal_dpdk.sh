@@ -31,7 +31,7 @@ directory = "$run/$role/state"
 
 $tables
 END
-    background "sidereal-$role" in_host "$role" env ${libraries:+LD_LIBRARY_PATH="$libraries"} \
+    background_until "$run/$role/control" "sidereal-$role" in_host "$role" env ${libraries:+LD_LIBRARY_PATH="$libraries"} \
         "$sidereal" run --config "$run/$role/sidereal.toml"
     background "models-$role" record_model "$role"
 }
@@ -64,11 +64,18 @@ check_leader_sidereal_dpdk() {
 
 # check_stamps ROLE: it says what is true of the stamps of its port.
 check_stamps() {
-    local says="$logs/status-$1" rx="hardware, one register (PTP alone) [tried]" tx="hardware, one packet at a time [tried]" words
+    local says="$logs/status-$1" hw="$logs/hw-$1" rx="hardware, one register (PTP alone) [tried]" tx="hardware, one packet at a time [tried]" words
     [[ -n ${libraries:-} ]] || rx="software (the program's clock when the burst is found) [tried; "
     [[ -n ${libraries:-} && -z ${without_tx_stamps:-} ]] || tx="software (the program's clock when the burst is sent) [tried; "
+    in_host "$1" env ${libraries:+LD_LIBRARY_PATH="$libraries"} "$sidereal" hw "$run/$1/sidereal.toml" >"$hw" || fail "hw does not end well"
     for words in "RX stamps: $rx" "TX stamps: $tx"; do
-        grep -qF "$words" "$says" || fail "it does not say: $words"
+        grep -qF "$words" "$says" || fail "status does not say: $words"
+        grep -qF -- "- $words" "$hw" || fail "hw does not say: $words"
+    done
+    # That this device is not the kernel's any more, and may be given away, is what `hw check` looks at.
+    in_host "$1" "$sidereal" hw check "$run/$1/sidereal.toml" >"$hw-check" || true
+    for words in iommu vfio; do
+        grep -qxF "good  $words" "$hw-check" || fail "hw check does not find $words good"
     done
     grep -oE '"[RT]X stamps: [^"]*"' "$says" | while read -r words; do note "$words"; done
 }
