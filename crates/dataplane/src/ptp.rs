@@ -5,6 +5,7 @@ mod framing;
 mod judge;
 mod link;
 mod next_hops;
+mod nic_stamps;
 mod time;
 
 use core::net::IpAddr;
@@ -38,6 +39,8 @@ pub struct PtpTerms<'a> {
     pub responders: &'a sidereal_ptp::Responders,
     /// The time; `None` where it is too old to be told.
     pub time: Option<PtpTime<'a>>,
+    /// Whether the NIC stamps event messages: one without a stamp has no time of arrival then.
+    pub by_nic: bool,
 }
 
 /// A message that a worker has handed to the engine.
@@ -51,6 +54,8 @@ pub struct PtpFrame {
     pub len: usize,
     /// When it arrived, if the port said so.
     pub stamp: Option<Stamp>,
+    /// Whether nothing but a stamp says when it arrived: it is an event message, and the NIC stamps those.
+    pub by_nic: bool,
     /// Where the local counter stood when the worker found it.
     pub found: Ticks,
 }

@@ -56,6 +56,8 @@ pub enum PtpDrop {
     NotLeading,
     /// A Delay_Req, and the time is too old to be told.
     StaleClock,
+    /// A Delay_Req without a stamp of the NIC, which stamps them, or with one that is not believed.
+    Unstamped,
     /// A Delay_Req that the leading port refused.
     NoAnswer(NoAnswer),
     /// The engine was handed as many as it takes.
@@ -109,7 +111,7 @@ impl PtpDrop {
     const COUNT: usize = Self::OWN.len() + NoAnswer::ALL.len();
 
     /// Those that the worker finds by itself.
-    const OWN: [Self; 9] = [
+    const OWN: [Self; 10] = [
         Self::TooShort,
         Self::TooLong,
         Self::Version,
@@ -119,6 +121,7 @@ impl PtpDrop {
         Self::NotLeading,
         Self::StaleClock,
         Self::TooMany,
+        Self::Unstamped,
     ];
 
     /// All reasons, in the order of [`Self::index`].
@@ -139,6 +142,7 @@ impl PtpDrop {
             Self::NotLeading => "ptp_not_leading",
             Self::StaleClock => "ptp_stale_clock",
             Self::TooMany => "ptp_too_many",
+            Self::Unstamped => "ptp_delay_req_unstamped",
             Self::NoAnswer(reason) => match reason {
                 NoAnswer::NotDelayReq => "ptp_not_delay_req",
                 NoAnswer::NoRoom => "ptp_no_room",
@@ -162,6 +166,7 @@ impl PtpDrop {
             Self::NotLeading => 6,
             Self::StaleClock => 7,
             Self::TooMany => 8,
+            Self::Unstamped => 9,
             Self::NoAnswer(reason) => Self::OWN.len() + reason as usize,
         }
     }

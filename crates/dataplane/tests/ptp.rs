@@ -43,7 +43,15 @@ const WAYS: [(Way, u8); 5] =
 
 /// A rig all of whose ports lead.
 fn leading(options: &SimOptions) -> Rig {
-    let mut rig = Rig::carrying(options, ports());
+    lead(Rig::carrying(options, ports()))
+}
+
+/// The same, on a NIC that is said to stamp event messages.
+fn stamping(options: &SimOptions) -> Rig {
+    lead(Rig::stamping(options, ports()))
+}
+
+fn lead(mut rig: Rig) -> Rig {
     let responders = ports().into_iter().map(|port| Responder {
         key: port.key,
         identity: port.identity,
@@ -114,17 +122,42 @@ fn the_receive_timestamp_is_the_ports_stamp() {
 }
 
 #[test]
-fn a_stamp_that_cannot_be_is_not_believed() {
-    for (counter, rx_stamps) in
-        [(Counter::Nic(ClockId(1)), RxStamps::Hardware(Stamped::All)), (Counter::Realtime, RxStamps::Kernel)]
-    {
-        let mut rig = leading(&SimOptions { counter, rx_stamps, ..SimOptions::default() });
-        rig.control.set_ticks(Ticks(1_767_225_701_000_000_000));
-        let reply = rig.ask(&Way::Ipv4.request(&delay_req(0, 1, false), false)).unwrap();
-        let (_, received) = delay_resp(Way::Ipv4, &reply);
-        let off = received - Instant::from_secs(1_767_225_601 + 37);
-        assert!(off >= Span::ZERO && off < Span::from_secs(60), "{counter:?}: {off}");
+fn a_stamp_of_the_kernel_that_cannot_be_is_not_believed() {
+    let kernel = SimOptions { counter: Counter::Realtime, rx_stamps: RxStamps::Kernel, ..SimOptions::default() };
+    let mut rig = leading(&kernel);
+    rig.control.set_ticks(Ticks(1_767_225_701_000_000_000));
+    let reply = rig.ask(&Way::Ipv4.request(&delay_req(0, 1, false), false)).unwrap();
+    let (_, received) = delay_resp(Way::Ipv4, &reply);
+    let off = received - Instant::from_secs(1_767_225_601 + 37);
+    assert!(off >= Span::ZERO && off < Span::from_secs(60), "{off}");
+}
+
+/// Another time is not put in its place: it would be of another clock.
+#[test]
+fn what_a_nic_should_have_stamped_and_did_not_has_no_time_of_arrival() {
+    let unknown = SimOptions { counter: Counter::Nic(ClockId(1)), ..SimOptions::default() };
+    for options in [unknown, without_stamps()] {
+        let mut rig = stamping(&options);
+        let request = Way::Ipv4.request(&delay_req(0, 1, false), false);
+        assert_eq!(rig.ask(&request), None);
+        assert_eq!(drops(&rig), [("ptp_delay_req_unstamped", 1)]);
+        let sync = message(MessageType::Sync, 0, 44);
+        assert_eq!(rig.ask(&Way::Ipv4.frame(MessageType::Sync, &sync, false)), None);
+        let mut buffer = [0; MAX_MESSAGE_LEN];
+        let frame = rig.engine.receive(&mut buffer).unwrap();
+        assert!(frame.by_nic, "{frame:?}");
     }
+}
+
+#[test]
+fn a_nic_that_turns_out_to_stamp_nothing_is_done_without() {
+    let mut rig = stamping(&without_stamps());
+    let request = Way::Ipv4.request(&delay_req(0, 1, false), false);
+    let answers = (0..100).filter(|_| rig.ask(&request).is_some()).count();
+    assert!((80..100).contains(&answers), "{answers}");
+    let mut answered = || rig.engine.take_answered().collect::<Vec<_>>();
+    assert_eq!(answered(), [(PortKey(0), answers as u64)]);
+    assert_eq!(answered(), [], "each is told once");
 }
 
 #[test]

@@ -37,18 +37,36 @@ static bool is_ptp_event(const struct shim_packet *packet)
 	return type == RTE_BE16(RTE_ETHER_TYPE_1588) && (packet->data[RTE_ETHER_HDR_LEN] & 0x0f) < 4;
 }
 
-/* Reads the register in which the port has kept when the packet arrived. */
-static void take_latch(struct shim_rx_queue *queue, const struct rte_mbuf *mbuf, struct shim_packet *packet)
+/* An event message has come without a stamp. After some in a row a register may be taken by a packet that never came, for want
+ * of a buffer: it would be for ever. Not sooner, as what is taken out may be the stamp of a packet that is on its way. */
+static void miss_stamp(struct shim_rx_queue *queue)
 {
 	struct timespec at;
 
-	queue->events += is_ptp_event(packet);
-	if (!(mbuf->ol_flags & RTE_MBUF_F_RX_IEEE1588_TMST) ||
-	    rte_eth_timesync_read_rx_timestamp(queue->port, &at, mbuf->timesync) != 0)
+	queue->unstamped++;
+	if (queue->unstamped % SHIM_FLUSH_AFTER != 0)
 		return;
+	for (uint16_t latch = 0; latch < queue->latches; latch++)
+		queue->flushed += rte_eth_timesync_read_rx_timestamp(queue->port, &at, latch) == 0;
+}
+
+/* Reads the register in which the port has kept when the packet arrived. */
+static void take_latch(struct shim_rx_queue *queue, const struct rte_mbuf *mbuf, struct shim_packet *packet)
+{
+	const bool is_event = is_ptp_event(packet);
+	struct timespec at;
+
+	queue->events += is_event;
+	if (!(mbuf->ol_flags & RTE_MBUF_F_RX_IEEE1588_TMST) ||
+	    rte_eth_timesync_read_rx_timestamp(queue->port, &at, mbuf->timesync) != 0) {
+		if (is_event)
+			miss_stamp(queue);
+		return;
+	}
 	packet->stamp = ((uint64_t)at.tv_sec * NS_PER_S + (uint64_t)at.tv_nsec) & queue->stamp_mask;
 	packet->flags |= SHIM_STAMPED | queue->callers;
 	queue->latched++;
+	queue->unstamped = 0;
 }
 
 uint16_t shim_receive(struct shim_rx_queue *queue, struct shim_packet *packets, uint16_t room)

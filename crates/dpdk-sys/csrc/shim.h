@@ -12,6 +12,10 @@
 
 /* ---- packets (burst.c) ---- */
 
+/* After so many event messages in a row without a stamp, those in the registers are taken out: they are of packets that never
+ * came. */
+#define SHIM_FLUSH_AFTER 4
+
 /* What is known about a packet: bits of shim_packet.flags. */
 #define SHIM_CHECKSUMS_GOOD 0x01 /* the port found the checksums of IP and UDP right */
 #define SHIM_CHECKSUMS_BAD 0x02  /* the port found one of them wrong */
@@ -44,9 +48,10 @@ struct shim_rx_queue {
 	uint64_t stamp_mask;  /* the bits of a stamp that count */
 	uint16_t latches;     /* registers in which the port keeps stamps until they are read; 0: none */
 	uint16_t callers;     /* SHIM_CALLERS of packets with a stamp */
-	uint32_t reserved;
+	uint32_t unstamped;   /* event messages in a row that came without a stamp */
 	uint64_t events;      /* event messages of PTP over Ethernet that came, where there are latches, */
-	uint64_t latched;     /* and packets whose stamp was in one */
+	uint64_t latched;     /* packets whose stamp was in one, */
+	uint64_t flushed;     /* and stamps that were taken out although their packets never came */
 };
 
 /* The sending half of a queue. */
@@ -88,8 +93,6 @@ int shim_send(const struct shim_tx_queue *queue, void *prepared);
 int shim_clock_read(uint16_t port, uint64_t *nanoseconds);
 /* Takes the stamp of a sent packet out of its register. 0, or negative where there is none. */
 int shim_tx_latch(uint16_t port, uint64_t *nanoseconds);
-/* Takes out stamps of packets that were never seen, or the registers stay taken. Returns how many there were. */
-uint16_t shim_rx_flush(uint16_t port, uint16_t latches);
 
 /* ---- log (log.c) ---- */
 
@@ -178,7 +181,7 @@ SHIM_OFFSET(shim_packet, length, 32);
 SHIM_OFFSET(shim_packet, room, 34);
 SHIM_OFFSET(shim_packet, send_length, 36);
 SHIM_OFFSET(shim_packet, flags, 38);
-_Static_assert(sizeof(struct shim_rx_queue) == 56, "shim_rx_queue");
+_Static_assert(sizeof(struct shim_rx_queue) == 64, "shim_rx_queue");
 SHIM_OFFSET(shim_rx_queue, stamp_offset, 4);
 SHIM_OFFSET(shim_rx_queue, stamp_flag, 8);
 SHIM_OFFSET(shim_rx_queue, unusable, 16);
@@ -187,6 +190,7 @@ SHIM_OFFSET(shim_rx_queue, latches, 32);
 SHIM_OFFSET(shim_rx_queue, callers, 34);
 SHIM_OFFSET(shim_rx_queue, events, 40);
 SHIM_OFFSET(shim_rx_queue, latched, 48);
+SHIM_OFFSET(shim_rx_queue, flushed, 56);
 _Static_assert(sizeof(struct shim_tx_queue) == 16, "shim_tx_queue");
 SHIM_OFFSET(shim_tx_queue, longest, 4);
 SHIM_OFFSET(shim_tx_queue, pool, 8);

@@ -30,13 +30,3 @@ int shim_tx_latch(uint16_t port, uint64_t *nanoseconds)
 		*nanoseconds = nanoseconds_of(&at);
 	return result;
 }
-
-uint16_t shim_rx_flush(uint16_t port, uint16_t latches)
-{
-	struct timespec at;
-	uint16_t flushed = 0;
-
-	for (uint16_t latch = 0; latch < latches; latch++)
-		flushed += rte_eth_timesync_read_rx_timestamp(port, &at, latch) == 0;
-	return flushed;
-}

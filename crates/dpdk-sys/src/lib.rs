@@ -90,12 +90,14 @@ pub struct RxQueue {
     pub latches: u16,
     /// The caller's own flags of packets with a stamp, within [`CALLERS`].
     pub callers: u16,
-    /// Zero.
-    pub reserved: u32,
+    /// Event messages in a row that came without a stamp.
+    pub unstamped: u32,
     /// Event messages of PTP over Ethernet that came, where there are latches,
     pub events: u64,
-    /// and packets whose stamp was in one.
+    /// packets whose stamp was in one,
     pub latched: u64,
+    /// and stamps that were taken out although their packets never came.
+    pub flushed: u64,
 }
 
 /// The sending half of a queue.
@@ -204,7 +206,7 @@ const _: () = {
     assert!(offset_of!(Packet, room) == 34);
     assert!(offset_of!(Packet, send_length) == 36);
     assert!(offset_of!(Packet, flags) == 38);
-    assert!(size_of::<RxQueue>() == 56);
+    assert!(size_of::<RxQueue>() == 64);
     assert!(offset_of!(RxQueue, stamp_offset) == 4);
     assert!(offset_of!(RxQueue, stamp_flag) == 8);
     assert!(offset_of!(RxQueue, unusable) == 16);
@@ -213,6 +215,7 @@ const _: () = {
     assert!(offset_of!(RxQueue, callers) == 34);
     assert!(offset_of!(RxQueue, events) == 40);
     assert!(offset_of!(RxQueue, latched) == 48);
+    assert!(offset_of!(RxQueue, flushed) == 56);
     assert!(size_of::<TxQueue>() == 16);
     assert!(offset_of!(TxQueue, longest) == 4);
     assert!(offset_of!(TxQueue, pool) == 8);
@@ -255,14 +258,11 @@ unsafe extern "C" {
     /// Sends what [`shim_prepare`] returned, which is DPDK's afterwards. 1: taken; 0: no room.
     pub fn shim_send(queue: *const TxQueue, prepared: *mut c_void) -> c_int;
 
-    /// Where the clock of the port stands, in nanoseconds. This and the two below are for the thread of the first queue alone.
+    /// Where the clock of the port stands, in nanoseconds. This and the next are for the thread of the first queue alone.
     pub fn shim_clock_read(port: u16, nanoseconds: *mut u64) -> c_int;
 
     /// Takes the stamp of a sent packet out of its register. Negative where there is none.
     pub fn shim_tx_latch(port: u16, nanoseconds: *mut u64) -> c_int;
-
-    /// Takes out stamps of packets that were never seen, or the registers stay taken. Returns how many there were.
-    pub fn shim_rx_flush(port: u16, latches: u16) -> u16;
 
     /// From here on keeps what DPDK logs instead of writing it to standard error.
     pub fn shim_log_capture();

@@ -4,7 +4,7 @@
 //! (releases 22.11 to 26.07). What is not in the table gives no stamps. All of it is tried when a port is opened and used; see
 //! [`crate::PortStatus::capabilities`].
 
-use sidereal_nic::{RxStamps, Stamped};
+use sidereal_nic::{RxStamps, Stamped, TxStamps};
 
 /// What a driver does about stamps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub(crate) struct Driver {
     /// Bits of its clock that readings and stamps agree in, where it has one that DPDK's timesync reads; it then stamps sent packets
     /// too, one at a time.
     pub(crate) clock_width: Option<u8>,
+    /// Whether the stamps in its mbufs are nanoseconds of a clock that the kernel shows, where the NIC is set up so.
+    pub(crate) by_kernel_clock: bool,
 }
 
 impl Driver {
@@ -22,7 +24,12 @@ impl Driver {
     pub(crate) fn of(name: &[u8]) -> Self {
         let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
         let known = DRIVERS.iter().find(|driver| driver.name.as_bytes() == name).copied();
-        known.unwrap_or(Self { name: "", rx: RxStamps::Software, clock_width: None })
+        known.unwrap_or(Self { name: "", rx: RxStamps::Software, clock_width: None, by_kernel_clock: false })
+    }
+
+    /// Stamps of sent packets.
+    pub(crate) const fn tx(&self) -> TxStamps {
+        if self.clock_width.is_some() { TxStamps::Latch } else { TxStamps::Software }
     }
 
     /// Whether received packets have stamps in their mbufs, and of a unit that we know.
@@ -39,6 +46,16 @@ impl Driver {
     }
 }
 
+/// The stamps of received and of sent packets that are expected of the ports of a driver, before one is open: `net_ice`.
+/// `kernel_clock` as in [`crate::PortOptions`]. A DPDK that was not built for them, or is too old, has ports without; that is found out when
+/// they are opened and used.
+#[must_use]
+pub fn expected_stamps(driver: &str, kernel_clock: bool) -> (RxStamps, TxStamps) {
+    let driver = Driver::of(driver.as_bytes());
+    let rx = if driver.by_kernel_clock == kernel_clock { driver.rx } else { RxStamps::Software };
+    (rx, driver.tx())
+}
+
 /// The `net_e1000_igb`, `net_ixgbe`, `net_i40e`, `net_ngbe` and `net_txgbe` of a DPDK that was not built with RTE_LIBRTE_IEEE1588
 /// have a clock all the same, and no stamps.
 ///
@@ -49,16 +66,28 @@ impl Driver {
 ///
 /// The stamp in ice's mbufs may be 2^32 ns off after its clock was stepped; who locates it tells
 /// ([`sidereal_time::StampFault::Off2To32Ns`]).
-const DRIVERS: [Driver; 7] = [
+///
+/// mlx5 keeps its kernel driver, which shows the clock as /dev/ptpN. Its stamps are nanoseconds of that where the firmware's
+/// REAL_TIME_CLOCK_ENABLE is set, else ticks of a counter that nobody shows: which of both, only the operator knows
+/// ([`crate::PortOptions::kernel_clock`]). It has no TX stamps in DPDK.
+///
+/// None of these clocks is ever set through DPDK: in most drivers that moves a software counter alone, in igc and hns3 it is a
+/// race, and cnxk's may block for 100 ms.
+const DRIVERS: [Driver; 8] = [
     // Nanoseconds of CLOCK_REALTIME, from DPDK 24.11 on.
-    Driver { name: "net_af_packet", rx: RxStamps::Kernel, clock_width: None },
-    Driver { name: "net_e1000_igb", rx: RxStamps::Latch(1, Stamped::Ptp), clock_width: Some(40) },
-    Driver { name: "net_i40e", rx: RxStamps::Latch(4, Stamped::Ptp), clock_width: Some(64) },
-    Driver { name: "net_ice", rx: RxStamps::Hardware(Stamped::All), clock_width: Some(64) },
-    Driver { name: "net_ixgbe", rx: RxStamps::Latch(1, Stamped::Ptp), clock_width: Some(36) },
-    Driver { name: "net_ngbe", rx: RxStamps::Latch(1, Stamped::Ptp), clock_width: Some(36) },
-    Driver { name: "net_txgbe", rx: RxStamps::Latch(1, Stamped::Ptp), clock_width: Some(36) },
+    driver("net_af_packet", RxStamps::Kernel, None),
+    driver("net_e1000_igb", RxStamps::Latch(1, Stamped::Ptp), Some(40)),
+    driver("net_i40e", RxStamps::Latch(4, Stamped::Ptp), Some(64)),
+    driver("net_ice", RxStamps::Hardware(Stamped::All), Some(64)),
+    driver("net_ixgbe", RxStamps::Latch(1, Stamped::Ptp), Some(36)),
+    driver("net_ngbe", RxStamps::Latch(1, Stamped::Ptp), Some(36)),
+    driver("net_txgbe", RxStamps::Latch(1, Stamped::Ptp), Some(36)),
+    Driver { by_kernel_clock: true, ..driver("mlx5_pci", RxStamps::Hardware(Stamped::All), None) },
 ];
+
+const fn driver(name: &'static str, rx: RxStamps, clock_width: Option<u8>) -> Driver {
+    Driver { name, rx, clock_width, by_kernel_clock: false }
+}
 
 #[cfg(test)]
 mod tests {
@@ -75,6 +104,10 @@ mod tests {
         assert_eq!(of("net_e1000_igb_vf").clock_width, None);
         assert!(of("net_af_packet").stamps_mbufs());
         assert!(!of("net_af_packet_x").stamps_mbufs());
+        assert_eq!(expected_stamps("net_ice", false), (RxStamps::Hardware(Stamped::All), TxStamps::Latch));
+        assert_eq!(expected_stamps("mlx5_pci", true), (RxStamps::Hardware(Stamped::All), TxStamps::Software));
+        assert_eq!(expected_stamps("mlx5_pci", false), (RxStamps::Software, TxStamps::Software));
+        assert_eq!(expected_stamps("net_af_packet", false), (RxStamps::Kernel, TxStamps::Software));
         assert_eq!(of("").rx, RxStamps::Software);
         assert_eq!(Driver::of(&[]).rx, RxStamps::Software);
     }

@@ -91,16 +91,20 @@ pub(crate) fn read(port: u16) -> Option<Ticks> {
 pub(crate) struct StampsShared {
     rx_events: AtomicU64,
     rx_latched: AtomicU64,
+    rx_flushed: AtomicU64,
     tx_belief: AtomicU8,
-    tx: [AtomicU64; LATCH_COUNTS],
+    tx: [AtomicU64; TX_COUNTS],
 }
 
-const LATCH_COUNTS: usize = 8;
+const TX_COUNTS: usize = 8;
+/// Everything that is counted about registers.
+pub(crate) const LATCH_COUNTS: usize = TX_COUNTS + 3;
 
 impl StampsShared {
-    pub(crate) fn show_rx(&self, events: u64, latched: u64) {
+    pub(crate) fn show_rx(&self, events: u64, latched: u64, flushed: u64) {
         self.rx_events.store(events, Relaxed);
         self.rx_latched.store(latched, Relaxed);
+        self.rx_flushed.store(flushed, Relaxed);
     }
 
     fn show_tx(&self, belief: Belief, counts: &LatchCounts) {
@@ -123,11 +127,16 @@ impl StampsShared {
         }
     }
 
-    /// What became of packets that asked for a stamp, by name.
-    pub(crate) fn tx(&self) -> [(&'static str, u64); LATCH_COUNTS] {
-        let mut counts = LatchCounts::default().by_name();
-        for ((_, count), shown) in counts.iter_mut().zip(&self.tx) {
-            *count = shown.load(Relaxed);
+    /// Everything that is counted, by the names that `status` shows.
+    pub(crate) fn by_name(&self) -> [(&'static str, u64); LATCH_COUNTS] {
+        let (events, latched) = self.rx();
+        let flushed = self.rx_flushed.load(Relaxed);
+        let mut counts = [("", 0); LATCH_COUNTS];
+        let rx = [("rx_latch_events", events), ("rx_latch_stamped", latched), ("rx_latch_flushed", flushed)];
+        let tx = LatchCounts::default().by_name();
+        let tx = tx.iter().zip(&self.tx).map(|((name, _), shown)| (*name, shown.load(Relaxed)));
+        for (place, count) in counts.iter_mut().zip(rx.into_iter().chain(tx)) {
+            *place = count;
         }
         counts
     }

@@ -26,6 +26,7 @@ mod thread;
 
 pub use clock::DpdkClock;
 pub use device::{Device, DeviceError};
+pub use driver::expected_stamps;
 pub use eal::{Eal, EalError, EalOptions, Refusal, dpdk_version};
 pub use monitor::{Link, PortMonitor, PortStatus};
 pub use packet::Mbuf;

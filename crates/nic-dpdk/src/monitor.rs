@@ -10,7 +10,7 @@ use sidereal_nic::{Capabilities, RxStamps, TxStamps};
 
 use crate::eal::Eal;
 use crate::gate::Gate;
-use crate::latch::Belief;
+use crate::latch::{Belief, LATCH_COUNTS};
 use crate::port::{Attached, PortError, PortShared};
 
 /// How long workers may take to let go of a port. One turn takes microseconds; a worker that sleeps when idle takes longer.
@@ -42,10 +42,9 @@ pub struct PortStatus {
     pub buffers: u32,
     /// What the port can do, as far as that has been found out by now.
     pub capabilities: Capabilities,
-    /// What became of packets whose stamps were wanted, where the NIC has a register for them; by name.
-    pub tx_latch: [(&'static str, u64); 8],
-    /// Event messages of PTP over Ethernet that came, and those whose stamp was in a register, where the NIC has such.
-    pub rx_latch: (u64, u64),
+    /// What the NIC's registers for stamps held, and what became of packets whose stamps were wanted; by name. All are zero where it
+    /// has none.
+    pub latches: [(&'static str, u64); LATCH_COUNTS],
 }
 
 /// So many event messages without a stamp, and none with one, say that a NIC stamps none.
@@ -84,9 +83,8 @@ impl PortMonitor {
         let counters = sum(&self.past, &self.present);
         self.port.missed.store(counters.rx_missed.saturating_add(counters.rx_no_buffer), Ordering::Relaxed);
         let (buffers_free, buffers) = (self.port.pool.available(), self.port.pool.buffers());
-        let (tx_latch, rx_latch) = (self.port.stamps.tx(), self.port.stamps.rx());
-        let capabilities = self.found();
-        PortStatus { link, megabits, counters, buffers_free, buffers, capabilities, tx_latch, rx_latch }
+        let (capabilities, latches) = (self.found(), self.port.stamps.by_name());
+        PortStatus { link, megabits, counters, buffers_free, buffers, capabilities, latches }
     }
 
     /// What the port can do, and what the queues have found out about it.

@@ -45,13 +45,16 @@ pub struct PortOptions {
     pub tx_descriptors: u16,
     /// The counter that TX stamps are read from, where the NIC takes none.
     pub counter: LocalCounter,
+    /// The NIC is set up to stamp received packets by a clock that the kernel shows, in nanoseconds: mlx5 in real-time mode. Say which
+    /// one that is by [`DpdkPort::name_clock`].
+    pub kernel_clock: bool,
 }
 
 impl PortOptions {
     /// One queue, MTU 1500, 1024 descriptors each way.
     #[must_use]
     pub const fn new(device: Device, counter: LocalCounter) -> Self {
-        Self { device, queues: 1, mtu: 1500, rx_descriptors: 1024, tx_descriptors: 1024, counter }
+        Self { device, queues: 1, mtu: 1500, rx_descriptors: 1024, tx_descriptors: 1024, counter, kernel_clock: false }
     }
 }
 
@@ -81,6 +84,9 @@ pub enum PortError {
         /// What DPDK returned and logged.
         source: Refusal,
     },
+    /// Only mlx5 stamps packets by a clock that the kernel shows.
+    #[error("{0}: its driver does not stamp packets by a clock of the kernel; mlx5_pci does")]
+    NoKernelClock(Device),
     /// A device is replaced once its workers have let go of it, which a running worker does within one turn.
     #[error("{0}: a worker has not let go of the port within a second")]
     Busy(Device),
@@ -117,6 +123,9 @@ impl DpdkPort {
         let claim = Claim::new(device.clone()).ok_or_else(|| PortError::InUse(device.clone()))?;
         let attached = Attached::new(eal, device)?;
         let info = attached.info()?;
+        if options.kernel_clock && !stamps(&info, options) {
+            return Err(PortError::NoKernelClock(device.clone()));
+        }
         let geometry = Geometry::new(*queues, options.rx_descriptors, options.tx_descriptors, room, info.socket);
         let pool = set_up(|| Lease::new(geometry))
             .map_err(|source| refused(device, "reserving its buffers ([dpdk] memory_mib)", source))?;
@@ -153,10 +162,11 @@ impl DpdkPort {
                     unusable: 0,
                     stamp_mask: mask(width.unwrap_or(64)),
                     latches,
-                    callers: width.map_or(0, |_| stamped_by(UNNAMED, latches > 0)),
-                    reserved: 0,
+                    callers: if width.is_some() || options.kernel_clock { stamped_by(UNNAMED, latches > 0) } else { 0 },
+                    unstamped: 0,
                     events: 0,
                     latched: 0,
+                    flushed: 0,
                 };
                 let tx = dpdk_sys::TxQueue { port: number, queue, longest, reserved: 0, pool: handle };
                 let latch = width.filter(|_| queue == 0).map(|width| Latch::new(UNNAMED, width, local));
@@ -166,7 +176,7 @@ impl DpdkPort {
                 )
             })
             .collect();
-        let clock = width.map(|width| DpdkClock::new(gate.seat(), width, driver.latches(), Arc::clone(&shared)));
+        let clock = width.map(|width| DpdkClock::new(gate.seat(), width, Arc::clone(&shared)));
         let capabilities = capabilities(&info, options, longest, tried);
         Ok(Self {
             queues,
@@ -177,11 +187,10 @@ impl DpdkPort {
         })
     }
 
-    /// Says which clock of the host the port's is, 1 to 126: until then its stamps are of one that nobody knows.
+    /// Says which clock of the host its stamps are of, 1 to 126: until then they are of one that nobody knows.
+    ///
+    /// Only for a port with a [`Self::clock`], or with [`PortOptions::kernel_clock`].
     pub fn name_clock(&mut self, clock: ClockId) {
-        if !self.capabilities.clock.is_some_and(|clock| is_usable(&clock)) {
-            return;
-        }
         for (rx, tx) in &mut self.queues {
             rx.name_clock(clock);
             tx.name_clock(clock);
@@ -243,7 +252,7 @@ impl Attached {
     /// Configures the port with all that it can do and that we want, and starts it.
     pub(crate) fn start(&self, options: &PortOptions, info: &PortInfo, pool: &Lease) -> Result<PortConfig, PortError> {
         let driver = Driver::of(&info.driver);
-        let stamps = if stamps(info) { CAN_STAMP } else { 0 };
+        let stamps = if stamps(info, options) { CAN_STAMP } else { 0 };
         let clock = if driver.clock_width.is_some() { USE_CLOCK } else { 0 };
         let mut config = PortConfig {
             pool: pool.raw(),
@@ -337,9 +346,8 @@ fn refused(device: &Device, step: &str, source: Refusal) -> PortError {
 fn capabilities(info: &PortInfo, options: &PortOptions, longest: u16, clock: Option<ClockAbilities>) -> Capabilities {
     let driver = Driver::of(&info.driver);
     let (has_clock, wants_clock) = (clock.is_some_and(|clock| is_usable(&clock)), driver.clock_width.is_some());
-    let rx_stamps = if driver.stamps_mbufs() && !stamps(info) { RxStamps::Software } else { driver.rx };
-    let (rx_stamps, tx_stamps) = (Ability::claimed(rx_stamps), TxStamps::Software);
-    let tx_stamps = Ability::claimed(if wants_clock { TxStamps::Latch } else { tx_stamps });
+    let rx_stamps = if driver.stamps_mbufs() && !stamps(info, options) { RxStamps::Software } else { driver.rx };
+    let (rx_stamps, tx_stamps) = (Ability::claimed(rx_stamps), Ability::claimed(driver.tx()));
     let without = wants_clock && !has_clock;
     Capabilities {
         rx_stamps: if without { rx_stamps.tried(RxStamps::Software) } else { rx_stamps },
@@ -359,8 +367,9 @@ fn is_usable(clock: &ClockAbilities) -> bool {
 }
 
 /// Whether the port writes stamps of a unit that we know into the mbufs of received packets.
-fn stamps(info: &PortInfo) -> bool {
-    info.abilities & CAN_STAMP != 0 && Driver::of(&info.driver).stamps_mbufs()
+fn stamps(info: &PortInfo, options: &PortOptions) -> bool {
+    let driver = Driver::of(&info.driver);
+    info.abilities & CAN_STAMP != 0 && driver.stamps_mbufs() && driver.by_kernel_clock == options.kernel_clock
 }
 
 #[cfg(test)]
@@ -404,6 +413,17 @@ mod tests {
             let found = capabilities(&info(driver, abilities), &options(1), 1518, None);
             assert_eq!((found.rx_stamps.get(), found.tx_stamps.get()), (stamps, TxStamps::Software), "{driver}");
         }
+    }
+
+    #[test]
+    fn mlx5_stamps_by_a_clock_of_the_kernel_or_by_nothing_known() {
+        let of = |driver, kernel_clock| {
+            let options = PortOptions { kernel_clock, ..options(1) };
+            capabilities(&info(driver, CAN_STAMP), &options, 1518, None).rx_stamps.get()
+        };
+        assert_eq!(of("mlx5_pci", true), RxStamps::Hardware(Stamped::All));
+        assert_eq!(of("mlx5_pci", false), RxStamps::Software);
+        assert_eq!(of("net_af_packet", true), RxStamps::Software);
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl RxQueue for DpdkRx {
     fn missed(&mut self) -> u64 {
         let port = if self.raw.queue == 0 { self.port.missed.load(Ordering::Relaxed) } else { 0 };
         if self.raw.latches > 0 {
-            self.port.stamps.show_rx(self.raw.events, self.raw.latched);
+            self.port.stamps.show_rx(self.raw.events, self.raw.latched, self.raw.flushed);
         }
         port.saturating_add(self.raw.unusable)
     }

@@ -36,7 +36,7 @@ pub use datagram::DATAGRAM_BYTES;
 pub use device::{real_device, real_device_in};
 pub use driver::{DriverInfo, driver_info};
 pub use error::{OpenError, TapError};
-pub use open::{Mode, UdpOptions, UdpPort};
+pub use open::{Mode, UdpOptions, UdpPort, expected_capabilities};
 pub use ptp::{Beside, PtpDatagram, PtpError, PtpLink, PtpSocket, hardware_address};
 pub use stamping::{
     Enabled, HardwareStamping, StampingConfig, StampingError, enable_stamping, hardware_stamping, stamping,

@@ -100,16 +100,11 @@ impl UdpPort {
                     .map_err(OpenError::Spreading)?;
             }
         }
-        let capabilities = Capabilities {
-            rx_stamps: Ability::claimed(rx_stamps(stamps, options.timestamping)),
-            tx_stamps: Ability::claimed(tx_stamps(stamps, options.timestamping)),
-            send_on_time: Ability::claimed(None),
-            clock: None,
-            checksums: ChecksumOffload { rx: false, by_kernel: true },
-            queues: options.queues.get(),
-            spread_by_address: true,
-            max_length: DATAGRAM_BYTES,
-        };
+        let mut capabilities = expected_capabilities(options.timestamping, options.queues);
+        if !stamps {
+            capabilities.rx_stamps = Ability::claimed(RxStamps::Software);
+            capabilities.tx_stamps = Ability::claimed(TxStamps::Software);
+        }
         let queues = queues.into_iter().map(|endpoints| udp::queue(endpoints, options.mode)).collect();
         Ok(Self { queues, capabilities, port })
     }
@@ -122,22 +117,25 @@ impl UdpOptions {
     }
 }
 
-/// Who stamps what comes, where the kernel agreed to stamps or not.
-fn rx_stamps(agreed: bool, timestamping: Timestamping) -> RxStamps {
-    match timestamping {
-        _ if !agreed => RxStamps::Software,
-        Timestamping::Software => RxStamps::Kernel,
-        Timestamping::Hardware { filter, .. } if filter.serves(RxFilter::Ntp) => RxStamps::Hardware(Stamped::All),
-        Timestamping::Hardware { .. } => RxStamps::Hardware(Stamped::Ptp),
-    }
-}
-
-/// Who stamps what is sent, likewise.
-const fn tx_stamps(agreed: bool, timestamping: Timestamping) -> TxStamps {
-    match timestamping {
-        _ if !agreed => TxStamps::Software,
-        Timestamping::Software => TxStamps::Kernel,
-        Timestamping::Hardware { .. } => TxStamps::Hardware,
+/// What sockets can do whose packets are stamped so: what is to be expected of a port that is not open.
+#[must_use]
+pub fn expected_capabilities(timestamping: Timestamping, queues: NonZeroU16) -> Capabilities {
+    let (rx_stamps, tx_stamps) = match timestamping {
+        Timestamping::Software => (RxStamps::Kernel, TxStamps::Kernel),
+        Timestamping::Hardware { filter, .. } if filter.serves(RxFilter::Ntp) => {
+            (RxStamps::Hardware(Stamped::All), TxStamps::Hardware)
+        }
+        Timestamping::Hardware { .. } => (RxStamps::Hardware(Stamped::Ptp), TxStamps::Hardware),
+    };
+    Capabilities {
+        rx_stamps: Ability::claimed(rx_stamps),
+        tx_stamps: Ability::claimed(tx_stamps),
+        send_on_time: Ability::claimed(None),
+        clock: None,
+        checksums: ChecksumOffload { rx: false, by_kernel: true },
+        queues: queues.get(),
+        spread_by_address: true,
+        max_length: DATAGRAM_BYTES,
     }
 }
 

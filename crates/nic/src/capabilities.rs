@@ -24,6 +24,15 @@ pub struct Capabilities {
     pub max_length: usize,
 }
 
+impl Capabilities {
+    /// Who stamps replies of NTP. On sockets that is who stamps their requests: where the NIC stamps PTP alone, the kernel.
+    #[must_use]
+    pub fn reply_stamps(&self) -> TxStamps {
+        let ptp_alone = self.rx_stamps.get().by_nic() == Some(Stamped::Ptp);
+        if self.checksums.by_kernel && ptp_alone { TxStamps::Kernel } else { self.tx_stamps.get() }
+    }
+}
+
 /// Something that a port can do or not: as its driver says, and as it was found where it was tried. Drivers say what
 /// they would do if they were built for it, and what their documentation says they do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

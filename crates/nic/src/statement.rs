@@ -34,14 +34,8 @@ impl Capabilities {
     /// Everything that is known of the port, in words, the stamps first.
     #[must_use]
     pub fn statements(&self) -> Vec<Statement> {
-        let mut statements = vec![
-            tried("RX stamps", &self.rx_stamps, self.rx_consequence(), ToString::to_string),
-            tried("TX stamps", &self.tx_stamps, self.tx_consequence(), ToString::to_string),
-        ];
-        if self.send_on_time.get().is_some() || self.send_on_time.evidence() != Evidence::Claimed {
-            statements.push(tried("send on time", &self.send_on_time, self.send_consequence(), departure));
-        }
-        statements.extend(self.clock.iter().flat_map(ClockAbilities::statements));
+        let mut statements = self.stamp_statements();
+        statements.extend(self.clock_statements());
         statements.push(plain("checksums", self.checksum_words().into(), ""));
         let spread = match (self.queues, self.spread_by_address) {
             (1, _) => "",
@@ -50,6 +44,25 @@ impl Capabilities {
         };
         statements.push(plain("queues", self.queues.to_string(), spread));
         statements
+    }
+
+    /// What is known of its stamps alone: all that can be said of a port that is not open.
+    #[must_use]
+    pub fn stamp_statements(&self) -> Vec<Statement> {
+        let mut statements = vec![
+            tried("RX stamps", &self.rx_stamps, self.rx_consequence(), ToString::to_string),
+            tried("TX stamps", &self.tx_stamps, self.tx_consequence(), ToString::to_string),
+        ];
+        if self.send_on_time.get().is_some() || self.send_on_time.evidence() != Evidence::Claimed {
+            statements.push(tried("send on time", &self.send_on_time, self.send_consequence(), departure));
+        }
+        statements
+    }
+
+    /// What is known of the clock that stamps; nothing where there is none.
+    #[must_use]
+    pub fn clock_statements(&self) -> Vec<Statement> {
+        self.clock.iter().flat_map(ClockAbilities::statements).collect()
     }
 
     fn rx_consequence(&self) -> String {
@@ -70,21 +83,26 @@ impl Capabilities {
     }
 
     fn tx_consequence(&self) -> String {
-        let ptp = match self.tx_stamps.get() {
-            TxStamps::None => "PTP cannot lead here, nor ask for delays",
-            TxStamps::Software => "interleaved clients and PTP are told when our program let go of the packet",
-            TxStamps::Kernel => "interleaved clients and PTP are told when the kernel's driver took the packet",
-            TxStamps::Latch => "PTP has the latch first, and interleaved clients what is left of it",
-            TxStamps::Fifo(_) | TxStamps::Hardware => "interleaved clients and PTP are told exact times",
-        };
-        let ntp = match (self.send_on_time.get(), self.tx_stamps.get()) {
+        let ntp = match (self.send_on_time.get(), self.reply_stamps()) {
             (Some(_), _) => "NTP replies leave at the T3 that they carry",
             (None, TxStamps::Latch | TxStamps::Fifo(_) | TxStamps::Hardware) => {
                 "NTP replies use predicted T3, calibrated by sampled stamps"
             }
-            (None, TxStamps::None | TxStamps::Software | TxStamps::Kernel) => "NTP replies use predicted T3",
+            (None, TxStamps::None | TxStamps::Software | TxStamps::Kernel) => {
+                "NTP replies tell when they are handed over, and what follows is not known"
+            }
         };
-        format!("{ntp}; {ptp}")
+        let told = match (self.tx_stamps.get(), self.reply_stamps()) {
+            (TxStamps::None, _) => "PTP cannot lead here, nor ask for delays",
+            (TxStamps::Software, _) => "interleaved clients and PTP are told when our program let go of the packet",
+            (TxStamps::Kernel, _) => "interleaved clients and PTP are told when the kernel's driver took the packet",
+            (TxStamps::Latch, _) => "PTP has the latch first, and interleaved clients what is left of it",
+            (_, TxStamps::Kernel) => {
+                "PTP is told exact times, interleaved clients when the kernel's driver took the packet"
+            }
+            (TxStamps::Fifo(_) | TxStamps::Hardware, _) => "interleaved clients and PTP are told exact times",
+        };
+        format!("{ntp}; {told}")
     }
 
     fn send_consequence(&self) -> String {
@@ -106,7 +124,11 @@ impl Capabilities {
 impl ClockAbilities {
     fn statements(&self) -> Vec<Statement> {
         let yes = |can: &bool| if *can { "yes" } else { "no" }.to_owned();
-        let step = if self.step.get() { "" } else { "its time is a model of ours; nobody else may read it" };
+        let step = if self.step.get() {
+            ""
+        } else {
+            "it shows a time of its own, which a model of ours brings to the true one"
+        };
         let frequency = if self.frequency.get() {
             ""
         } else {
@@ -206,7 +228,7 @@ mod tests {
         let refuted = Capabilities { tx_stamps: claimed.tx_stamps.tried(TxStamps::Software), ..claimed };
         assert_says(
             &refuted,
-            "[tried; its driver claims: hardware, one packet at a time]: NTP replies use predicted T3; ",
+            "[tried; its driver claims: hardware, one packet at a time]: NTP replies tell when they are handed over, ",
         );
         assert_eq!(refuted.tx_stamps.get(), TxStamps::Software);
     }
@@ -223,6 +245,13 @@ mod tests {
         let latch = Capabilities { rx_stamps: Ability::claimed(RxStamps::Latch(1, Stamped::Ptp)), ..base };
         assert_says(&latch, "one register (PTP alone): of PTP packets that come at once");
         assert_says(&latch, "NTP among them, are stamped by our program");
+        let sockets = ChecksumOffload { rx: false, by_kernel: true };
+        let sockets = Capabilities { checksums: sockets, tx_stamps: Ability::claimed(TxStamps::Hardware), ..base };
+        assert_says(&sockets, "TX stamps: hardware, any packet that asks for one: NTP replies use predicted T3");
+        let ptp_alone = Ability::claimed(RxStamps::Hardware(Stamped::Ptp));
+        let ptp_alone = Capabilities { rx_stamps: ptp_alone, ..sockets };
+        assert_says(&ptp_alone, "any packet that asks for one: NTP replies tell when they are handed over");
+        assert_says(&ptp_alone, "PTP is told exact times, interleaved clients when the kernel's driver took");
         let on_time = SendOnTime { granularity: Span::from_nanos(500) };
         let on_time = Capabilities { send_on_time: Ability::claimed(Some(on_time)), ..base };
         assert_says(&on_time, "send on time: yes, to 500 ns: T3 is true in the very reply");

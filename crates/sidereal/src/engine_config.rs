@@ -309,6 +309,7 @@ fn clocks(config: &Config, stamping: &Stamping) -> Vec<ClockOptions> {
         let scale = match other.read_by {
             ReadBy::Device(_, config::TimeScale::Tai) => ClockScale::Tai,
             ReadBy::Device(_, config::TimeScale::Utc) => ClockScale::Utc,
+            ReadBy::Port { width, tick, .. } => ClockScale::Free { width, rate: tick },
         };
         clock(other.name(), other.steer, scale, other.stamps)
     });

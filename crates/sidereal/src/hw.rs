@@ -1,6 +1,7 @@
 //! The hardware of this machine: what its NICs can do, and what keeps it from doing it well.
 
 mod check;
+mod expected;
 mod finding;
 mod inventory;
 mod profile;
@@ -14,7 +15,7 @@ pub(crate) use finding::{Finding, Report};
 pub(crate) use inventory::{Interface, Inventory, Port, inventory};
 pub(crate) use profile::Profiles;
 pub(crate) use root::Root;
-pub(crate) use system::{Here, System};
+pub(crate) use system::{Here, System, nic_clock};
 
 /// What is looked at.
 pub(crate) struct Machine<'a> {
@@ -55,11 +56,21 @@ impl Machine<'_> {
         sidereal_nic_kernel::real_device_in(&self.root.path("/sys/class/net"), interface)
     }
 
+    /// Whether there is an interface of this name.
+    fn has_interface(&self, interface: &str) -> bool {
+        self.root.exists(&format!("/sys/class/net/{interface}"))
+    }
+
+    /// Whether an interface is made of others: a bridge, a bond, a VLAN.
+    fn has_lower(&self, interface: &str) -> bool {
+        self.root.names(&format!("/sys/class/net/{interface}")).iter().any(|name| name.starts_with("lower_"))
+    }
+
     /// The PCI function of an interface; `None` where it is on no such bus.
     fn pci_of(&self, interface: &str) -> Option<Pci> {
-        let device = format!("/sys/class/net/{interface}/device");
-        self.root.text(&format!("{device}/vendor")).filter(|_| self.root.exists(&format!("{device}/class")))?;
-        self.pci(&self.root.link(&device)?)
+        let device = self.root.real_path(&format!("/sys/class/net/{interface}/device"))?;
+        // A device of virtio is one folder below its PCI function.
+        device.ancestors().find_map(|folder| self.pci(folder.file_name()?.to_str()?))
     }
 
     /// The PCI function of an address; `None` where there is none.
@@ -79,18 +90,20 @@ impl Machine<'_> {
     fn pci_without_interface(&self) -> Vec<Pci> {
         /// Network controller, Ethernet.
         const ETHERNET: &str = "0x0200";
-        let has_interface = |address: &str| !self.root.names(&format!("/sys/bus/pci/devices/{address}/net")).is_empty();
+        let of_interfaces: Vec<Pci> = self.interfaces().iter().filter_map(|interface| self.pci_of(interface)).collect();
         let of_class = |address: &str| {
             let class = self.root.text(&format!("/sys/bus/pci/devices/{address}/class"));
             class.is_some_and(|class| class.starts_with(ETHERNET))
         };
         let addresses = self.root.names("/sys/bus/pci/devices").into_iter();
-        let bare = addresses.filter(|address| of_class(address) && !has_interface(address));
-        // A device of virtio has its interface one folder further down.
-        let bare = bare.filter_map(|address| self.pci(&address));
-        bare.filter(|pci| pci.driver.as_deref() != Some("virtio-pci")).collect()
+        let bare =
+            addresses.filter(|address| of_class(address) && of_interfaces.iter().all(|pci| pci.address != *address));
+        bare.filter_map(|address| self.pci(&address)).collect()
     }
 }
+
+/// Drivers that let a program drive a device.
+const FOR_PROGRAMS: [&str; 3] = ["vfio-pci", "uio_pci_generic", "igb_uio"];
 
 /// The PCI address that a DPDK port names; `None` for a virtual device.
 fn pci_address(device: &str) -> Option<&str> {

@@ -3,12 +3,14 @@
 use sidereal_cpu::LocalCounter;
 use sidereal_nic_kernel::{Enabled, HardwareStamping, RxFilter, Timestamping, enable_stamping, hardware_stamping};
 use sidereal_phc::{Access, PtpClock};
-use sidereal_time::ClockId;
+use sidereal_time::{ClockId, Rate};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use tracing::{info, warn};
 
-use crate::config::{self, Config, DevicePath, Invalid, KernelPort, Port, PortKind, Steer, TimeScale, Timestamps};
+use crate::config::{
+    self, Config, DevicePath, Invalid, KernelPort, Port, PortKind, PortName, Steer, TimeScale, Timestamps,
+};
 
 /// The clocks of this host besides the system's, and which of them stamp the packets of which interface.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +36,16 @@ pub(crate) struct HostClock {
 pub(crate) enum ReadBy {
     /// By the kernel, as `/dev/ptpN`; it shows this scale.
     Device(DevicePath, TimeScale),
+    /// By the worker of the port of this name, whose packets it stamps: it runs free.
+    #[cfg_attr(not(feature = "dpdk"), expect(dead_code, reason = "only ports of DPDK have such a clock"))]
+    Port {
+        /// The port's name.
+        name: PortName,
+        /// How many bits it has.
+        width: u8,
+        /// How long a tick is, nominally.
+        tick: Rate,
+    },
 }
 
 /// An interface whose packets are stamped by its NIC.
@@ -81,7 +93,11 @@ impl Stamping {
             steer: ptp.steer,
             stamps: false,
         };
-        Self { clocks: config.ptp_clocks.iter().map(clock).collect(), ..Self::default() }
+        let mut stamping = Self { clocks: config.ptp_clocks.iter().map(clock).collect(), ..Self::default() };
+        for device in config.ports.iter().filter_map(clock_of_dpdk) {
+            stamping.stamps_by(device);
+        }
+        stamping
     }
 
     /// Has the NICs stamp that `config` wants to. Of one that is not there or cannot, only who says `hardware` is told.
@@ -139,6 +155,35 @@ impl Stamping {
         declined.map(|declined| declined.why.as_str())
     }
 
+    /// The number of the kernel's clock that the NIC of `port`, one of DPDK, stamps by, if there is one.
+    #[cfg(feature = "dpdk")]
+    pub(crate) fn kernel_clock(&mut self, port: &Port) -> Option<ClockId> {
+        clock_of_dpdk(port).map(|device| self.stamps_by(device))
+    }
+
+    /// Adds the clock of an open port, of so many bits and with ticks of this length: which one it is.
+    #[cfg(feature = "dpdk")]
+    pub(crate) fn add_port(&mut self, name: &PortName, width: u8, tick: Rate) -> ClockId {
+        let read_by = ReadBy::Port { name: name.clone(), width, tick };
+        self.clocks.push(HostClock { read_by, steer: Steer::Off, stamps: true });
+        ClockId(u8::try_from(self.clocks.len()).unwrap_or(u8::MAX))
+    }
+
+    /// The number of the clock that `device` is, which stamps packets; it is added where nothing is said of it.
+    fn stamps_by(&mut self, device: &DevicePath) -> ClockId {
+        let is_it = |known: &HostClock| match &known.read_by {
+            ReadBy::Device(known, _) => is_same(known.as_path(), device.as_path()),
+            ReadBy::Port { .. } => false,
+        };
+        let place = self.clocks.iter().position(is_it).unwrap_or_else(|| {
+            let read_by = ReadBy::Device(device.clone(), TimeScale::Tai);
+            self.clocks.push(HostClock { read_by, steer: Steer::Off, stamps: true });
+            self.clocks.len() - 1
+        });
+        self.clocks.get_mut(place).into_iter().for_each(|clock| clock.stamps = true);
+        ClockId(u8::try_from(place + 1).unwrap_or(u8::MAX))
+    }
+
     fn set(&mut self, interface: &str, kernel: &KernelPort, found: &Found) -> Result<(), Invalid> {
         let device: DevicePath = found.device.display().to_string().parse()?;
         let Enabled { device: nic, filter, previous } = enable_stamping(interface, found.wanted).map_err(|error| {
@@ -150,16 +195,7 @@ impl Stamping {
             }
             _ => info!("{nic} stamps packets, received ones by the filter {filter}, told by {device}"),
         }
-        let is_it = |known: &HostClock| match &known.read_by {
-            ReadBy::Device(known, _) => is_same(known.as_path(), &found.device),
-        };
-        let place = self.clocks.iter().position(is_it).unwrap_or_else(|| {
-            let read_by = ReadBy::Device(device, TimeScale::Tai);
-            self.clocks.push(HostClock { read_by, steer: Steer::Off, stamps: true });
-            self.clocks.len() - 1
-        });
-        self.clocks.get_mut(place).into_iter().for_each(|clock| clock.stamps = true);
-        let clock = ClockId(u8::try_from(place + 1).unwrap_or(u8::MAX));
+        let clock = self.stamps_by(&device);
         let timestamping = Timestamping::Hardware { clock, bind_phc: found.bind_phc, filter };
         // Who insists on the NIC's knows one that stamps more than its driver says.
         let ntp = filter.serves(RxFilter::Ntp) || kernel.timestamps == Timestamps::Hardware;
@@ -168,11 +204,20 @@ impl Stamping {
     }
 }
 
+/// The kernel's clock by which the NIC of a port of DPDK stamps.
+fn clock_of_dpdk(port: &Port) -> Option<&DevicePath> {
+    match &port.kind {
+        PortKind::Dpdk(dpdk) => dpdk.hardware_clock.as_ref(),
+        PortKind::Kernel(_) => None,
+    }
+}
+
 impl HostClock {
     /// What people call it.
     pub(crate) fn name(&self) -> String {
         match &self.read_by {
             ReadBy::Device(device, _) => device.to_string(),
+            ReadBy::Port { name, .. } => name.to_string(),
         }
     }
 }
@@ -231,8 +276,8 @@ fn find(config: &Config, kernel: &KernelPort, interface: &str, counter: LocalCou
 }
 
 /// The least that is worth to be stamped, of what the NIC can: NTP, which every port serves, and PTP where it is spoken.
-fn wanted(config: &Config, interface: &str, offered: &HardwareStamping) -> RxFilter {
-    let is_here = |name: &config::PortName| {
+pub(crate) fn wanted(config: &Config, interface: &str, offered: &HardwareStamping) -> RxFilter {
+    let is_here = |name: &PortName| {
         config.ports.iter().any(|port| {
             port.name == *name
                 && matches!(&port.kind, PortKind::Kernel(kernel)
@@ -312,6 +357,23 @@ mod tests {
             (ntp.to_owned(), of_ptp(), RxFilter::PtpV2Event),
         ] {
             assert_eq!(wanted(&config("", &tables), "lo", &nic), filter, "{tables}");
+        }
+    }
+
+    /// mlx5, whose clock the kernel shows: it may be listed, to be steered.
+    #[cfg(feature = "dpdk")]
+    #[test]
+    fn a_port_of_dpdk_may_be_stamped_by_a_clock_of_the_kernel() {
+        for (tables, steer) in [("", Steer::Off), ("[[ptp_clock]]\ndevice = '/dev/ptp7'\nsteer = 'on'", Steer::On)] {
+            let text = format!(
+                "[[port]]\nname = 'a'\nbackend = 'dpdk'\ndevice = '0000:03:00.0'\naddresses = ['10.0.0.1/24']\n\
+                 hardware_clock = '/dev/ptp7'\n{tables}"
+            );
+            let config = Config::parse(&text, Path::new("F")).unwrap();
+            let mut stamping = Stamping::listed(&config);
+            assert_eq!(stamping.kernel_clock(&config.ports[0]), Some(ClockId(1)));
+            let [clock] = stamping.clocks() else { panic!("{:?}", stamping.clocks()) };
+            assert_eq!((clock.steer, clock.stamps), (steer, true));
         }
     }
 

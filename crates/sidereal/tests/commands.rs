@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test says no by panicking")]
 
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
@@ -141,25 +142,60 @@ fn schemas_are_json_schemas() {
     assert_eq!(check["oneOf"][0]["properties"]["schema"]["const"], "sidereal.check/1");
 }
 
+/// What `ethtool` says of an interface; nothing where it says that it can say nothing.
+fn by_ethtool(option: &str, interface: &str) -> String {
+    let output = Command::new("ethtool").args([option, interface]).output();
+    let output = output.unwrap_or_else(|error| panic!("ethtool, which scripts/setup installs: {error}"));
+    text(&output.stdout).to_owned()
+}
+
+/// The interfaces that sysfs has, but for the loopback one.
+fn interfaces_by_sysfs() -> BTreeSet<String> {
+    let folder = Path::new("/sys/class/net");
+    let names = folder.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    // Some files there are no interfaces: the list of bonds.
+    names.filter(|name| name != "lo" && folder.join(name).is_dir()).collect()
+}
+
 #[test]
-fn the_hardware_of_this_machine_is_told_as_it_is() {
+fn the_hardware_of_this_machine_is_told_as_ethtool_tells_it() {
+    let before = interfaces_by_sysfs();
     let shown = document(&sidereal(&["hw", "--json"]));
+    let after = interfaces_by_sysfs();
     assert_eq!(shown["schema"], "sidereal.hw/1");
-    let interfaces: Vec<&str> =
-        shown["interfaces"].as_array().unwrap().iter().map(|interface| interface["name"].as_str().unwrap()).collect();
-    assert!(!interfaces.contains(&"lo"), "{interfaces:?}");
-    for interface in shown["interfaces"].as_array().unwrap() {
-        let folder = Path::new("/sys/class/net").join(interface["name"].as_str().unwrap());
-        let link = fs::read_to_string(folder.join("operstate")).unwrap();
-        assert_eq!(interface["link"], link.trim());
-        // A device that stamps has a clock below its driver.
-        let stamps = !interface["clock"].is_null();
-        assert!(!stamps || Path::new("/sys/class/ptp").read_dir().unwrap().next().is_some(), "{interface}");
-        assert!(stamps || interface["statements"][0].as_str().unwrap().contains("hardware stamps"), "{interface}");
+    // Others may make interfaces and delete them meanwhile.
+    let lasting: BTreeSet<&String> = before.intersection(&after).collect();
+    let named = |told: &&Value| lasting.iter().any(|name| told["name"] == name.as_str());
+    let interfaces: Vec<&Value> = shown["interfaces"].as_array().unwrap().iter().filter(named).collect();
+    assert_eq!(interfaces.len(), lasting.len(), "{shown}");
+    for told in interfaces {
+        let name = told["name"].as_str().unwrap();
+        let link = fs::read_to_string(Path::new("/sys/class/net").join(name).join("operstate")).unwrap();
+        assert_eq!(told["link"], link.trim());
+        let driver = by_ethtool("-i", name);
+        let driver = driver.lines().find_map(|line| line.strip_prefix("driver: "));
+        assert_eq!(told["driver"].as_str(), driver, "{told}");
+        let stamps = by_ethtool("-T", name);
+        let clock = stamps.lines().find_map(|line| line.strip_prefix("PTP Hardware Clock: "));
+        let clock = clock.filter(|number| *number != "none").map(|number| format!("/dev/ptp{number}"));
+        let told_clock = told["clock"]["device"].as_str();
+        // A clock that this user may not read is not shown.
+        assert!(told_clock.is_none() || told_clock == clock.as_deref(), "{told}\n{stamps}");
+        assert_eq!(told["tx_stamps"], stamps.contains("hardware-transmit"), "{told}\n{stamps}");
+        let statements: Vec<&str> =
+            told["statements"].as_array().unwrap().iter().map(|s| s.as_str().unwrap()).collect();
+        if told_clock.is_none() {
+            assert!(statements[0].starts_with("RX stamps: kernel"), "{statements:?}");
+            let lower = Path::new("/sys/class/net").join(name).read_dir().unwrap();
+            let is_over = lower.flatten().any(|file| file.file_name().to_string_lossy().starts_with("lower_"));
+            let by_kernel = is_over || stamps.contains("software-transmit");
+            let expected = if by_kernel { "TX stamps: kernel" } else { "TX stamps: none" };
+            assert!(statements[1].starts_with(expected), "{statements:?}\n{stamps}");
+        }
     }
     let words = sidereal(&["hw"]);
     assert!(words.status.success(), "{words:?}");
-    assert!(interfaces.iter().all(|name| text(&words.stdout).contains(name)));
+    assert!(lasting.iter().all(|name| text(&words.stdout).contains(name.as_str())));
 }
 
 #[test]

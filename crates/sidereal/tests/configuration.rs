@@ -229,7 +229,6 @@ fn bad() -> Vec<(String, Vec<&'static str>)> {
         ),
         (KERNEL.replace("::", "224.0.1.1"), vec!["F:4:14: \"224.0.1.1\" is a group"]),
         (dpdk("timestamps = 'auto'"), vec!["F:6:14: `timestamps` is for kernel ports", "remove it"]),
-        (dpdk("hardware_clock = '/dev/ptp2'"), vec!["F:6:18: `hardware_clock` is for kernel ports"]),
         (dpdk("interface = 'eth0'"), vec!["F:6:13: a DPDK port has no kernel interface", "remove it"]),
         (dpdk("mtu = 1000").replace("10.0.0.1/24", "fd77::1/64"), vec!["F:6:7: 1000 is too small", "at least 1280"]),
         (DPDK.replace("'10.0.0.1/24'", ""), vec!["F:5:13: a DPDK port without an address"]),

@@ -28,29 +28,37 @@ class Outcome:
     truth: list = field(default_factory=list)
 
 
-def nics(delay):
-    """Two igb on one hub; with `delay`, one hub for each and two more of them for the switch in between."""
-    count, arguments = (4 if delay else 2), []
-    for number in range(count):
-        hub = number % 2 if delay else 0
-        arguments += ["-netdev", f"hubport,id=net{number},hubid={hub}"]
+def nics():
+    """Two igb on one hub."""
+    arguments = []
+    for number in range(2):
+        arguments += ["-netdev", f"hubport,id=net{number},hubid=0"]
         arguments += ["-device", f"pcie-root-port,id=root{number},bus=pcie.0,chassis={number + 1},slot={number + 1}"]
         arguments += ["-device", f"igb,bus=root{number},netdev=net{number},mac=52:54:00:00:00:{number + 1:02x}"]
     return arguments
 
 
-def boot(guest, experiment, directory, program):
+def link(delay_line, settings):
+    """What holds up what each NIC sends, where the experiment's `delay` and `jitter` (ns) say so."""
+    if "delay" not in settings:
+        return []
+    filters = [f"filter-replay,id=line{number},netdev=net{number},queue=rx" for number in range(2)]
+    arguments = ["-plugin", f"{delay_line},delay={settings['delay']},jitter={settings.get('jitter', 0)}"]
+    return arguments + [word for line in filters for word in ("-object", line)]
+
+
+def boot(guest, experiment, directory, programs):
     """Boots `guest` for `experiment` in `directory`, where the console's log and what the guest wrote to /out are then."""
     shutil.rmtree(directory, ignore_errors=True)
     out = directory / "out"
     out.mkdir(parents=True)
-    (out / "experiment").write_text(environment(guest, experiment, program))
+    (out / "experiment").write_text(environment(guest, experiment, programs))
     words = f"{KERNEL_WORDS} lab.tree={guest.tree} lab.home={guest.home} {experiment.kernel}"
     command = ["qemu-system-x86_64", *TIME, *PROCESSOR, *CONSOLE, "-m", str(experiment.memory)]
     command += ["-kernel", guest.kernel, "-initrd", guest.initramfs, "-append", words]
     command += ["-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap"]
     command += ["-virtfs", f"local,path={out},mount_tag=out,security_model=none"]
-    command += [*nics(experiment.settings.get("delay") == "yes"), *experiment.qemu]
+    command += [*nics(), *link(guest.delay_line, experiment.settings), *experiment.qemu]
     begin, failures = time.monotonic(), []
     with open(directory / "console.log", "wb") as console:
         try:
@@ -61,9 +69,12 @@ def boot(guest, experiment, directory, program):
     return outcome(out, time.monotonic() - begin, failures)
 
 
-def environment(guest, experiment, program):
+def environment(guest, experiment, programs):
+    program, libraries = programs
     settings = {"name": experiment.name, "script": experiment.script, "programs": guest.programs, "sidereal": program}
     settings |= experiment.settings
+    if settings.get("dpdk") == "ieee1588":
+        settings["libraries"] = libraries
     return "".join(f"{name}='{value}'\n" for name, value in settings.items())
 
 

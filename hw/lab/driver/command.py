@@ -36,13 +36,14 @@ def main():
     guest = Guest(target / "lab")
     try:
         guest.prepare(say)
+        libraries = build_dpdk(target) if any(run.settings.get("dpdk") == "ieee1588" for run in chosen) else None
         if options.prepare:
             return 0
         program = options.sidereal or build_sidereal(target)
     except CannotRun as why:
         say(f"cannot run here: {why}")
         return EXIT_CANNOT_RUN
-    verdicts = run_all(chosen, guest, program, options)
+    verdicts = run_all(chosen, guest, (program, libraries), options)
     if options.json:
         print(json.dumps({"schema": "sidereal.lab/1", "experiments": [verdict.document() for verdict in verdicts]}, indent=2))
     else:
@@ -75,14 +76,24 @@ def build_sidereal(target):
     return target / "debug/sidereal"
 
 
-def run_all(chosen, guest, program, options):
+def build_dpdk(target):
+    """DPDK with the stamps of igb, for experiments with `dpdk = "ieee1588"`; where its libraries are."""
+    say("building DPDK with RTE_LIBRTE_IEEE1588, if it is not there (two minutes)")
+    environment = os.environ | {"CARGO_TARGET_DIR": str(target)}
+    built = subprocess.run(["hw/dpdk/build"], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+    if built.returncode != 0:
+        raise CannotRun(f"hw/dpdk/build: {built.stderr[-2000:]}")
+    return built.stdout.split("=", 1)[1].strip()
+
+
+def run_all(chosen, guest, programs, options):
     """Runs all of them and the references that they need, each once, and judges them in their order."""
     references = {e.name: e.reference_experiment() for e in chosen if e.reference is not None}
     # References first: the verdict on an experiment is then there as soon as it ends.
     boots = list({run.name: run for run in [*references.values(), *chosen]}.values())
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         outcomes = {
-            run.name: pool.submit(boot, guest, run, guest.cache / "runs" / run.name, program) for run in boots
+            run.name: pool.submit(boot, guest, run, guest.cache / "runs" / run.name, programs) for run in boots
         }
         verdicts = []
         for experiment in chosen:

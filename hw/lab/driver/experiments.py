@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LIST = Path(__file__).resolve().parent.parent / "experiments.toml"
+# Settings that are for a player, not for the link; and how long it takes, which is long enough for the reference where nothing is said.
+OF_PLAYERS = ("dpdk", "without_tx_stamps", "settle", "seconds")
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,15 @@ class Experiment:
     limit: int = 240
 
     def reference_experiment(self):
-        """The same with the reference's program in both roles; `None` where there is no reference."""
+        """The same with the reference's program in both roles, on the plain machine that suffices for it; `None` where there is no
+        reference."""
         if self.reference is None:
             return None
-        settings = self.settings | {"leader": self.reference, "follower": self.reference}
+        settings = {name: value for name, value in self.settings.items() if name not in OF_PLAYERS}
+        settings |= {"leader": self.reference, "follower": self.reference}
         link = [f"{name}-{value}" for name, value in settings.items() if name not in ("leader", "follower")]
         name = "-".join(["reference", self.script, self.reference, *link])
-        return dataclasses.replace(self, name=name, about="the reference", settings=settings, reference=None)
+        return Experiment(name=name, about="the reference", script=self.script, settings=settings, limit=self.limit)
 
 
 def experiments():

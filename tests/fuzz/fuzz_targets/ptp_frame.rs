@@ -25,13 +25,13 @@ fuzz_target!(|input: &[u8]| {
     let local = model();
     let clock = NtpClock::new(&local, 37, None);
     let time = PtpTime { local: &local, local_ntp: &clock, realtime_ntp: &clock, nics: &NicClocks::default(), now: NOW };
-    let terms = PtpTerms { responders: &responders, time: (choice & 0x80 != 0).then_some(time) };
+    let terms = PtpTerms { responders: &responders, time: (choice & 0x80 != 0).then_some(time), by_nic: choice & 0x40 != 0 };
     let checksums = CHECKSUMS[usize::from(choice >> 4 & 3) % CHECKSUMS.len()];
 
     let mut buffer = frame.to_vec();
     buffer.resize(frame.len() + 100, 0);
     match PtpJudge::new(ports).frame(&mut buffer, frame.len(), checksums, None, &terms) {
-        Some(PtpVerdict::DelayResp { len }) => check_answer(&buffer[..len]),
+        Some(PtpVerdict::DelayResp { len, .. }) => check_answer(&buffer[..len]),
         Some(PtpVerdict::Engine(message)) => {
             assert!(message.message.len() >= HEADER_LEN && message.message.end <= frame.len(), "no message");
             assert_eq!(&buffer[..frame.len()], frame, "a frame that is not answered was changed");

@@ -1,9 +1,10 @@
 //! The PTP messages among the packets of a burst.
 
 use sidereal_nic::RxChecksums;
-use sidereal_time::{Rate, Stamp, Ticks};
+use sidereal_time::{Counter, Rate, Stamp, Ticks};
 
-use super::link::{Handed, Inlet};
+use super::link::{Answered, Handed, Inlet};
+use super::nic_stamps::NicStamps;
 use super::{PtpJudge, PtpMessage, PtpTerms, PtpTime, PtpVerdict, WorkerPtp};
 use crate::{Count, DropReason, PtpDrop, WorkerCounters};
 
@@ -12,6 +13,8 @@ use crate::{Count, DropReason, PtpDrop, WorkerCounters};
 pub(crate) struct PtpBurst<'a> {
     judge: &'a PtpJudge,
     terms: PtpTerms<'a>,
+    nic_stamps: &'a mut NicStamps,
+    answered: &'a Answered,
     inlet: &'a mut Inlet,
     found: (Ticks, Rate),
     counters: &'a WorkerCounters,
@@ -25,10 +28,14 @@ impl WorkerPtp {
         time: Option<PtpTime<'a>>,
         counters: &'a WorkerCounters,
     ) -> PtpBurst<'a> {
-        let terms = PtpTerms { responders: self.responders.current(), time };
-        PtpBurst { judge: &self.judge, terms, inlet: &mut self.inlet, found, counters }
+        let Self { judge, responders, nic_stamps, answered, inlet, .. } = self;
+        let terms = PtpTerms { responders: responders.current(), time, by_nic: nic_stamps.are_expected() };
+        PtpBurst { judge, terms, nic_stamps, answered, inlet, found, counters }
     }
 }
+
+/// The bit of messageType that general messages have and event messages have not (IEEE 1588-2019 table 36).
+const GENERAL_BIT: u8 = 0x8;
 
 impl PtpBurst<'_> {
     /// Deals with a frame if it is PTP to one of the ports: the length of the reply, if there is one. `None` of every other one.
@@ -40,18 +47,32 @@ impl PtpBurst<'_> {
         checksums: RxChecksums,
         stamp: Option<Stamp>,
     ) -> Option<Option<usize>> {
+        let by_nic = stamp.is_some_and(|stamp| matches!(stamp.counter, Counter::Nic(_)));
         match self.judge.frame(buffer, len, checksums, stamp, &self.terms)? {
-            PtpVerdict::DelayResp { len } => {
+            PtpVerdict::DelayResp { len, key } => {
                 self.counters.add(Count::DelayResponses, 1);
+                self.answered.add(key);
+                self.nic_stamps.note(by_nic);
                 return Some(Some(len));
             }
-            PtpVerdict::Engine(message) => self.hand_over(message, buffer, stamp),
-            PtpVerdict::Drop(reason) => self.counters.dropped(reason),
+            PtpVerdict::Engine(message) => {
+                let is_event = buffer.get(message.message.start).is_some_and(|kind| kind & GENERAL_BIT == 0);
+                if is_event {
+                    self.nic_stamps.note(by_nic);
+                }
+                self.hand_over(message, buffer, (stamp, is_event && self.terms.by_nic));
+            }
+            PtpVerdict::Drop(reason) => {
+                if reason == DropReason::Ptp(PtpDrop::Unstamped) {
+                    self.nic_stamps.note(by_nic);
+                }
+                self.counters.dropped(reason);
+            }
         }
         Some(None)
     }
 
-    fn hand_over(&mut self, message: PtpMessage, buffer: &[u8], stamp: Option<Stamp>) {
+    fn hand_over(&mut self, message: PtpMessage, buffer: &[u8], stamp: (Option<Stamp>, bool)) {
         match self.inlet.hand_over(message, buffer, stamp, self.found) {
             Handed::Over => self.counters.add(Count::ToEngine, 1),
             Handed::RingFull => self.counters.add(Count::EngineRingFull, 1),

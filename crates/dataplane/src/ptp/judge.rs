@@ -42,6 +42,8 @@ pub enum PtpVerdict {
     DelayResp {
         /// The length of the frame.
         len: usize,
+        /// The PTP Port that answers.
+        key: PortKey,
     },
     /// It wants thought: the engine shall have it.
     Engine(PtpMessage),
@@ -228,9 +230,10 @@ impl PtpJudge {
         let Request { place, back, start, len } = request;
         let port = self.ports.get(place)?;
         let (responder, time) = (terms.responders.of(port.key)?, terms.time?);
-        let len = responder.answer(buffer.get_mut(start..)?, len, time.received(stamp)).ok()?;
+        let received = time.received(stamp, terms.by_nic)?;
+        let len = responder.answer(buffer.get_mut(start..)?, len, received).ok()?;
         let len = port.framing.answer(back, buffer, start..start + len);
-        Some(PtpVerdict::DelayResp { len })
+        Some(PtpVerdict::DelayResp { len, key: port.key })
     }
 
     /// The verdict on any frame.
@@ -356,12 +359,13 @@ fn answer(
     terms: &PtpTerms<'_>,
 ) -> Result<PtpVerdict, Refused> {
     let responder = terms.responders.of(port.key).ok_or(PtpDrop::NotLeading)?;
-    let received = terms.time.ok_or(PtpDrop::StaleClock)?.received(stamp);
+    let time = terms.time.ok_or(PtpDrop::StaleClock)?;
+    let received = time.received(stamp, terms.by_nic).ok_or(PtpDrop::Unstamped)?;
     let Around { from, mac, to, message, .. } = around;
     let start = message.start;
     let len = responder.answer(buffer.get_mut(start..).unwrap_or_default(), message.len(), received)?;
     let len = port.framing.answer(to.map(|_| (from, mac)), buffer, start..start + len);
-    Ok(PtpVerdict::DelayResp { len })
+    Ok(PtpVerdict::DelayResp { len, key: port.key })
 }
 
 /// Whether `message` is a Delay_Resp to the request of another port: in a group with many followers most are.

@@ -1,41 +1,55 @@
 //! The rings between the workers of a port and the engine.
 
 use arrayvec::ArrayVec;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use rtrb::{Consumer, Producer, RingBuffer};
 use sidereal_ptp::{Address, Destination, MAX_MESSAGE_LEN, MessageClass, MessageType, PortKey, Responders};
 use sidereal_publish::{TableReader, TableWriter};
 use sidereal_time::{Rate, Span, Stamp, StampPriority, Ticks, TxToken};
+use std::sync::Arc;
 
 use super::next_hops::NextHops;
+use super::nic_stamps::NicStamps;
 use super::{Framing, PtpFrame, PtpJudge, PtpMessage, PtpService, ip};
 use crate::limits::{
     PTP_FRAME_MAX, PTP_RING_HEARD, PTP_RING_OUTGOING, PTP_STAMPS, PTP_TO_ENGINE_BURST, PTP_TO_ENGINE_PER_S,
 };
 
 /// The ends of the workers, one for each of `queues`, and that of the engine, of the link between a port that carries
-/// `services` and the engine. What the engine sends goes out by the first queue.
+/// `services` and the engine. What the engine sends goes out by the first queue. `by_nic` says whether the port claims that its NIC
+/// stamps event messages.
 #[must_use]
 pub fn ptp_link(
     services: &[PtpService],
     responders: &TableWriter<Responders>,
     queues: usize,
+    by_nic: bool,
 ) -> (Vec<WorkerPtp>, EnginePtp) {
     let (outgoing, from_engine) = RingBuffer::new(PTP_RING_OUTGOING);
     let (to_engine, stamps) = RingBuffer::new(PTP_STAMPS);
     let mut outlet = Some(Outlet { from_engine, stamps: to_engine });
-    let mut heard = Vec::new();
+    let (mut heard, mut answered) = (Vec::new(), Vec::new());
     let workers = (0..queues)
         .map(|_| {
             let (to_engine, from_worker) = RingBuffer::new(PTP_RING_HEARD);
             heard.push(from_worker);
             let inlet = Inlet { to_engine, allowance: Allowance::default() };
-            let judge = PtpJudge::new(services.to_vec());
-            WorkerPtp { judge, responders: responders.reader(), inlet, outlet: outlet.take() }
+            let own = Answered(services.iter().map(|service| (service.key, AtomicU64::new(0))).collect());
+            answered.push((own.clone(), vec![0; services.len()]));
+            WorkerPtp {
+                judge: PtpJudge::new(services.to_vec()),
+                responders: responders.reader(),
+                nic_stamps: NicStamps::claimed(by_nic),
+                answered: own,
+                inlet,
+                outlet: outlet.take(),
+            }
         })
         .collect();
     let framings = services.iter().map(|service| (service.key, service.framing.clone())).collect();
     let waiting = [None; PTP_STAMPS];
-    (workers, EnginePtp { framings, heard, outgoing, stamps, waiting, next_hops: NextHops::default() })
+    let next_hops = NextHops::default();
+    (workers, EnginePtp { framings, heard, answered, outgoing, stamps, waiting, next_hops })
 }
 
 /// A worker's end of the link.
@@ -43,6 +57,8 @@ pub fn ptp_link(
 pub struct WorkerPtp {
     pub(crate) judge: PtpJudge,
     pub(crate) responders: TableReader<Responders>,
+    pub(crate) nic_stamps: NicStamps,
+    pub(crate) answered: Answered,
     pub(crate) inlet: Inlet,
     outlet: Option<Outlet>,
 }
@@ -66,6 +82,8 @@ struct Outlet {
 pub struct EnginePtp {
     framings: Vec<(PortKey, Framing)>,
     heard: Vec<Consumer<Upward>>,
+    /// The Delay_Req that each worker has answered, and how many of them were told, by PTP Port.
+    answered: Vec<(Answered, Vec<u64>)>,
     outgoing: Producer<Downward>,
     stamps: Consumer<(u16, Option<Stamp>)>,
     /// The packets whose stamps are to come back, each in its place.
@@ -80,8 +98,21 @@ struct Upward {
     from: Address,
     mac: [u8; 6],
     stamp: Option<Stamp>,
+    by_nic: bool,
     found: Ticks,
     message: ArrayVec<u8, MAX_MESSAGE_LEN>,
+}
+
+/// How many Delay_Req a worker has answered, by PTP Port: it alone counts, the engine's thread reads.
+#[derive(Debug, Clone)]
+pub(crate) struct Answered(Arc<[(PortKey, AtomicU64)]>);
+
+impl Answered {
+    pub(crate) fn add(&self, key: PortKey) {
+        if let Some((_, count)) = self.0.iter().find(|(own, _)| *own == key) {
+            count.store(count.load(Relaxed).wrapping_add(1), Relaxed);
+        }
+    }
 }
 
 /// A frame of the engine.
@@ -104,12 +135,13 @@ pub(crate) enum Handed {
 }
 
 impl Inlet {
-    /// Hands over a message that lies in `buffer` and came with a burst that was found at `found` by a counter of this rate.
+    /// Hands over a message that lies in `buffer` and came with a burst that was found at `found` by a counter of this rate; with
+    /// its stamp, and whether nothing else says when it arrived.
     pub(crate) fn hand_over(
         &mut self,
         heard: PtpMessage,
         buffer: &[u8],
-        stamp: Option<Stamp>,
+        (stamp, by_nic): (Option<Stamp>, bool),
         (found, rate): (Ticks, Rate),
     ) -> Handed {
         if !self.allowance.take(found, rate) {
@@ -117,7 +149,7 @@ impl Inlet {
         }
         let PtpMessage { key, from, mac, message } = heard;
         let Ok(message) = ArrayVec::try_from(buffer.get(message).unwrap_or_default()) else { return Handed::RingFull };
-        match self.to_engine.push(Upward { key, from, mac, stamp, found, message }) {
+        match self.to_engine.push(Upward { key, from, mac, stamp, by_nic, found, message }) {
             Ok(()) => Handed::Over,
             Err(_) => Handed::RingFull,
         }
@@ -161,14 +193,25 @@ impl EnginePtp {
     /// The next message that a worker has handed over, copied to the start of `buffer` ([`MAX_MESSAGE_LEN`] bytes hold every
     /// one; of a longer one than the buffer the end is lost).
     pub fn receive(&mut self, buffer: &mut [u8]) -> Option<PtpFrame> {
-        let Upward { key, from, mac, stamp, found, message } =
+        let Upward { key, from, mac, stamp, by_nic, found, message } =
             self.heard.iter_mut().find_map(|ring| ring.pop().ok())?;
         if let Some(host) = ip(from) {
             self.next_hops.heard(host, mac);
         }
         let len = message.len().min(buffer.len());
         buffer.iter_mut().zip(&message).for_each(|(to, byte)| *to = *byte);
-        Some(PtpFrame { key, from, len, stamp, found })
+        Some(PtpFrame { key, from, len, stamp, by_nic, found })
+    }
+
+    /// The Delay_Req that the workers have answered since this was last asked, by PTP Port.
+    pub fn take_answered(&mut self) -> impl Iterator<Item = (PortKey, u64)> {
+        self.answered.iter_mut().flat_map(|(answered, told)| {
+            answered.0.iter().zip(told).filter_map(|((key, count), told)| {
+                let now = count.load(Relaxed);
+                let fresh = now.wrapping_sub(core::mem::replace(told, now));
+                (fresh > 0).then_some((*key, fresh))
+            })
+        })
     }
 
     /// Sends `message` from the PTP Port `key`. `packet` asks for its TX stamp, which [`Self::poll_stamp`] then gives back

@@ -25,17 +25,19 @@ pub struct PtpTime<'a> {
 const STAMP_AGE_MAX: Span = Span::from_nanos(100_000_000);
 
 impl PtpTime<'_> {
-    /// When a packet with this stamp arrived; without one that can be read, when its burst was found.
+    /// When a packet with this stamp arrived; without one, or one that says nothing, when its burst was found, unless only the NIC says
+    /// when (`by_nic`). `None` where nobody knows.
     #[inline]
     #[must_use]
-    pub fn received(&self, stamp: Option<Stamp>) -> Instant<Tai> {
+    pub fn received(&self, stamp: Option<Stamp>, by_nic: bool) -> Option<Instant<Tai>> {
         match stamp {
-            Some(stamp) if stamp.counter == self.local.counter => self.local.instant(stamp.ticks),
-            Some(Stamp { ticks, counter: Counter::Realtime, .. }) => self.by_kernel(ticks),
+            Some(stamp) if stamp.counter == self.local.counter => Some(self.local.instant(stamp.ticks)),
+            Some(Stamp { ticks, counter: Counter::Realtime, .. }) => Some(self.by_kernel(ticks)),
             Some(Stamp { ticks, counter: Counter::Nic(clock), .. }) => {
-                self.local.instant(locate(self.nics, clock, ticks, self.now).unwrap_or(self.now))
+                let located = locate(self.nics, clock, ticks, self.now);
+                located.ok().map(|ticks| self.local.instant(ticks))
             }
-            _ => self.local.instant(self.now),
+            _ => (!by_nic).then(|| self.local.instant(self.now)),
         }
     }
 

@@ -34,6 +34,8 @@ pub(crate) struct Rig {
     pub(crate) worker: Worker<SimRx, SimTx>,
     pub(crate) client: SimPort,
     pub(crate) control: SimControl,
+    /// Not known at first.
+    pub(crate) speed: LinkSpeed,
     pub(crate) counters: Arc<WorkerCounters>,
     pub(crate) residence: ResidenceReader,
     pub(crate) snapshot: SeqlockWriter<Snapshot, SNAPSHOT_WORDS>,
@@ -47,39 +49,45 @@ pub(crate) struct Rig {
 impl Rig {
     /// A worker that serves as stratum 1 on a NIC of this kind.
     pub(crate) fn new(options: &SimOptions) -> Self {
-        Self::with(options, judge(None, None), Vec::new())
+        Self::with(options, judge(None, None), Vec::new(), false)
     }
 
     /// The same, on a port that smears leap seconds so.
     pub(crate) fn smearing(options: &SimOptions, smear: Option<SmearKind>) -> Self {
-        Self::with(options, judge(smear, None), Vec::new())
+        Self::with(options, judge(smear, None), Vec::new(), false)
     }
 
     /// The same, on a port that carries PTP.
     pub(crate) fn carrying(options: &SimOptions, ptp: Vec<PtpService>) -> Self {
-        Self::with(options, judge(None, None), ptp)
+        Self::with(options, judge(None, None), ptp, false)
+    }
+
+    /// The same, where the NIC is said to stamp event messages.
+    pub(crate) fn stamping(options: &SimOptions, ptp: Vec<PtpService>) -> Self {
+        Self::with(options, judge(None, None), ptp, true)
     }
 
     /// The same, where NTP over PTP is dealt with so; see [`over_ptp`].
     pub(crate) fn over_ptp(options: &SimOptions, over_ptp: OverPtp, ptp: Vec<PtpService>) -> Self {
-        Self::with(options, judge(None, Some(over_ptp)), ptp)
+        Self::with(options, judge(None, Some(over_ptp)), ptp, false)
     }
 
-    fn with(options: &SimOptions, judge: Judge, ptp: Vec<PtpService>) -> Self {
+    fn with(options: &SimOptions, judge: Judge, ptp: Vec<PtpService>, by_nic: bool) -> Self {
         let (client, port, control) = link(options);
         let (snapshot, snapshot_reader) = seqlock(snapshot_at(LocalCounter::MonotonicRaw.now()));
         let (policy, policy_reader) = table(policy());
         let counters = Arc::new(WorkerCounters::new());
+        let speed = LinkSpeed::default();
         let (residence, residence_reader) = residence();
         let (link, for_kernel, of_kernel) = WorkerLink::new();
         let (responders, _) = table(Responders::default());
-        let (mut workers_ptp, engine) = ptp_link(&ptp, &responders, 1);
+        let (mut workers_ptp, engine) = ptp_link(&ptp, &responders, 1, by_nic);
         let worker_ptp = workers_ptp.pop().filter(|_| !ptp.is_empty());
         let worker = Worker::new(Parts {
             rx: port.rx,
             tx: port.tx,
             counter: LocalCounter::MonotonicRaw,
-            transmit: TxOptions { strategy: TxStrategy::of(&options.capabilities(), None), link: LinkSpeed::default() },
+            transmit: TxOptions { strategy: TxStrategy::of(&options.capabilities(), None), link: speed.clone() },
             snapshot: snapshot_reader,
             policy: policy_reader,
             judge,
@@ -94,6 +102,7 @@ impl Rig {
             worker,
             client,
             control,
+            speed,
             counters,
             residence,
             snapshot,

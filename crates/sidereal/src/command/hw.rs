@@ -111,9 +111,10 @@ fn inventory_words(inventory: &Inventory) -> String {
         let name = nic.name.as_deref().unwrap_or("unknown");
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{}  {}  {name}  driven by {driver}", nic.address, nic.id);
+        text.push_str(&lines(&device.statements));
         text.push_str(&lines(&nic.quirks));
     }
-    let told = if inventory.running { "as the running sidereal found it" } else { "as the configuration has it" };
+    let told = if inventory.running { "as the running sidereal found it" } else { "not open: what is to be expected" };
     for Port { name, backend, device, statements } in &inventory.ports {
         let device = device.as_deref().map(|device| format!(" on {device}")).unwrap_or_default();
         let _ = writeln!(text, "port {name}  {backend}{device}  ({told})");
@@ -137,7 +138,15 @@ fn interface_words(interface: &Interface) -> String {
         let _ = writeln!(text, "  {}  {}  {}", nic.address, nic.id, or(&nic.name, "no profile knows it"));
     }
     if let Some(clock) = &interface.clock {
-        let _ = writeln!(text, "  clock {} ({}), read by {}", clock.device, clock.name, clock.method);
+        let _ = writeln!(
+            text,
+            "  clock {} ({}), frequency to {} ppb, read by {} to +-{} ns",
+            clock.device,
+            clock.name,
+            clock.max_frequency_ppb,
+            clock.method,
+            clock.window_ns / 2
+        );
     }
     if !interface.rx_filters.is_empty() {
         let set = or(&interface.rx_filter, "unknown");

@@ -214,13 +214,9 @@ fn check_dpdk_port(path: &str, table: &PortTable, faults: &mut Faults) -> Option
         let remedy = "remove it; the device says what the port is";
         faults.add(format!("{path}.interface"), "a DPDK port has no kernel interface to bind to", remedy);
     }
-    for (key, is_written) in
-        [("timestamps", table.timestamps.is_some()), ("hardware_clock", table.hardware_clock.is_some())]
-    {
-        if is_written {
-            let remedy = "remove it; what a DPDK port stamps is found out when it is opened";
-            faults.add(format!("{path}.{key}"), format!("`{key}` is for kernel ports"), remedy);
-        }
+    if table.timestamps.is_some() {
+        let remedy = "remove it; what a DPDK port stamps is found out when it is opened";
+        faults.add(format!("{path}.timestamps"), "`timestamps` is for kernel ports", remedy);
     }
     let mtu = table.mtu.unwrap_or(super::document::Mtu::literal::<1500>());
     let mut addresses = Vec::new();
@@ -255,6 +251,7 @@ fn check_dpdk_port(path: &str, table: &PortTable, faults: &mut Faults) -> Option
         tap: tap_of(table),
         mtu: mtu.to_u16(),
         vlans: table.vlans.iter().map(|vlan| vlan.to_u16()).collect(),
+        hardware_clock: table.hardware_clock.clone(),
     })
 }
 

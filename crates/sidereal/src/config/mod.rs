@@ -134,6 +134,8 @@ pub struct DpdkPort {
     pub mtu: u16,
     /// VLAN identifiers that are accepted besides untagged frames.
     pub vlans: Vec<u16>,
+    /// The kernel's clock that the NIC stamps packets by.
+    pub hardware_clock: Option<DevicePath>,
 }
 
 /// A PTP instance.

@@ -168,6 +168,7 @@ mod tests {
             tap: "sd-a".parse().unwrap(),
             mtu: 1500,
             vlans: Vec::new(),
+            hardware_clock: None,
         };
         let dpdk = Port { kind: PortKind::Dpdk(dpdk), ..kernel.clone() };
         assert_eq!(own(&dpdk, Transport::UdpIpv4), Some(Address::Ip("10.0.0.1".parse().unwrap())));

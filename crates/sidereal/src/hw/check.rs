@@ -15,7 +15,7 @@ pub(crate) fn check(machine: &Machine<'_>, config: Option<&Config>, runs_here: b
     let mut report = Report::default();
     processors::check(machine, config, &mut report);
     hugepages(machine, config, &mut report);
-    devices::check(machine, config, &mut report);
+    devices::check(machine, config, runs_here, &mut report);
     clocks::check(machine, config, runs_here, &mut report);
     report
 }
@@ -37,35 +37,37 @@ fn all_worker_cores(config: &Config) -> Cores {
 /// Is there memory for DPDK's packets?
 fn hugepages(machine: &Machine<'_>, config: Option<&Config>, report: &mut Report) {
     const CHECK: &str = "hugepages";
-    const POOLS: &str = "/sys/kernel/mm/hugepages";
     const WHY: &str = "DPDK keeps its packets there, and does not start without";
-    let Some(config) = config else { return report.unchecked(CHECK, NO_CONFIGURATION) };
+    let free = free_hugepages_mib(machine);
+    let Some(config) = config else {
+        return report.unchecked(CHECK, format!("{NO_CONFIGURATION}; {free} MiB are free"));
+    };
     let has_dpdk = config.ports.iter().any(|port| matches!(port.kind, PortKind::Dpdk(_)));
     if !has_dpdk || !config.dpdk.hugepages {
         return report.unchecked(CHECK, "the configuration needs none");
     }
-    let free_kib: u64 = machine
-        .root
-        .names(POOLS)
-        .iter()
-        .filter_map(|pool| {
-            let size: u64 = pool.strip_prefix("hugepages-")?.strip_suffix("kB")?.parse().ok()?;
-            let free: u64 = machine.root.number(&format!("{POOLS}/{pool}/free_hugepages"))?;
-            free.checked_mul(size)
-        })
-        .fold(0, u64::saturating_add);
-    let wanted_mib = u64::from(config.dpdk.memory_mib.get());
-    let lacks = free_kib / 1024 < wanted_mib;
-    let pages = wanted_mib.div_ceil(2);
+    let wanted = u64::from(config.dpdk.memory_mib.get());
+    let pages = wanted.div_ceil(2);
     report.checked(
         CHECK,
-        lacks.then(|| {
-            let free = free_kib / 1024;
+        (free < wanted).then(|| {
             Wrong::new(
-                format!("{free} MiB of huge pages are free, and `dpdk.memory_mib` asks for {wanted_mib} MiB"),
+                format!("{free} MiB of huge pages are free, and `dpdk.memory_mib` asks for {wanted} MiB"),
                 WHY,
                 format!("sysctl vm.nr_hugepages={pages}    # or write `dpdk.hugepages = false`"),
             )
         }),
     );
+}
+
+/// The huge pages, of all sizes, that nobody has.
+fn free_hugepages_mib(machine: &Machine<'_>) -> u64 {
+    const POOLS: &str = "/sys/kernel/mm/hugepages";
+    let pools = machine.root.names(POOLS);
+    let free_kib = pools.iter().filter_map(|pool| {
+        let size: u64 = pool.strip_prefix("hugepages-")?.strip_suffix("kB")?.parse().ok()?;
+        let free: u64 = machine.root.number(&format!("{POOLS}/{pool}/free_hugepages"))?;
+        free.checked_mul(size)
+    });
+    free_kib.fold(0, u64::saturating_add) / 1024
 }

@@ -2,13 +2,13 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use sidereal_nic_kernel::{HardwareStamping, RxFilter};
 use sidereal_ops::PortStatus;
+use sidereal_phc::PtpClock;
 
 use super::profile::{DpdkDriver, Latency};
 use super::system::Clock;
-use super::{Machine, Pci, pci_address};
-use crate::config::{Config, KernelPort, PortKind, Timestamps};
+use super::{FOR_PROGRAMS, Machine, Pci, expected};
+use crate::config::{self, Config, PortKind};
 
 /// What this machine has to give and take time by.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -73,6 +73,8 @@ pub(crate) struct Nic {
     pub(crate) numa_node: Option<usize>,
     /// What surprises.
     pub(crate) quirks: Vec<String>,
+    /// Who says so of quirks, latency and DPDK's driver.
+    pub(crate) sources: Vec<String>,
     /// What packets take between wire and stamp, where a public source tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) latency: Option<Latency>,
@@ -89,6 +91,8 @@ pub(crate) struct Device {
     /// What drives it: `vfio-pci` for DPDK; absent where nothing does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) driver: Option<String>,
+    /// What follows from that, in words.
+    pub(crate) statements: Vec<String>,
 }
 
 /// A port that time is served on.
@@ -109,13 +113,12 @@ pub(crate) struct Port {
 pub(crate) fn inventory(machine: &Machine<'_>, config: Option<&Config>, running: Option<&[PortStatus]>) -> Inventory {
     let names = machine.interfaces();
     let interfaces: Vec<Interface> = names.iter().map(|name| interface(machine, name)).collect();
-    let device = |pci: Pci| Device { driver: pci.driver.clone(), nic: nic(machine, &pci) };
     let ports = match (running, config) {
         (Some(ports), _) => ports.iter().map(of_running).collect(),
-        (None, Some(config)) => config.ports.iter().map(|port| expected(machine, port, &interfaces)).collect(),
+        (None, Some(config)) => config.ports.iter().map(|port| not_open(machine, config, port)).collect(),
         (None, None) => Vec::new(),
     };
-    let devices = machine.pci_without_interface().into_iter().map(device).collect();
+    let devices = machine.pci_without_interface().iter().map(|pci| device(machine, pci)).collect();
     Inventory { running: running.is_some(), interfaces, devices, ports }
 }
 
@@ -123,13 +126,12 @@ fn interface(machine: &Machine<'_>, name: &str) -> Interface {
     let real = machine.real(name);
     let pci = machine.pci_of(&real);
     let driver = machine.system.driver(&real);
-    let offered = machine.system.stamping(name);
-    let clock = offered.as_ref().ok().and_then(|offered| offered.phc_index).map(|index| machine.system.clock(index));
-    let is_stamped = offered.as_ref().is_ok_and(|offered| !offered.rx_filters.is_empty());
+    let offered = machine.system.stamping(name).ok();
+    let own = offered.as_ref().and_then(|offered| offered.phc_index);
+    let clock = own.map(|index| machine.system.clock(&PtpClock::device(index)));
+    let is_stamped = offered.as_ref().is_some_and(|offered| !offered.rx_filters.is_empty());
     let stamped = if is_stamped { machine.system.stamped(name) } else { None };
-    let kernel_tx = driver.as_ref().is_some_and(|driver| driver.kernel_tx_stamps);
-    let statements = statements(offered.as_ref().ok(), clock.as_ref(), kernel_tx);
-    let offered = offered.ok();
+    let statements = expected::of_interface(machine, name, offered.as_ref(), clock.as_ref());
     Interface {
         name: name.to_owned(),
         below: (real != name).then_some(real),
@@ -146,59 +148,18 @@ fn interface(machine: &Machine<'_>, name: &str) -> Interface {
     }
 }
 
-/// What Sidereal makes of an interface by what its NIC offers.
-fn statements(
-    offered: Option<&HardwareStamping>,
-    clock: Option<&Result<Clock, String>>,
-    kernel_tx: bool,
-) -> Vec<String> {
-    let Some(offered) = offered.filter(|offered| offered.is_usable()) else {
-        let sent = if kernel_tx {
-            "sent ones too, when the driver takes them"
-        } else {
-            "sent ones by our program: the driver lets the kernel stamp none"
-        };
-        return vec![
-            "no hardware stamps: received packets are stamped by the kernel, and what the NIC and its interrupt take \
-             is not known"
-                .into(),
-            sent.into(),
-        ];
+/// A device that the kernel shows no interface of.
+fn device(machine: &Machine<'_>, pci: &Pci) -> Device {
+    let statement = match pci.driver.as_deref() {
+        None => "no driver has it: no port can be on it".to_owned(),
+        Some(driver) if FOR_PROGRAMS.contains(&driver) => {
+            format!("{driver} gives it to programs: a port of DPDK can be on it")
+        }
+        Some(driver) => {
+            format!("{driver} of the kernel has it: its interface, if it has one, is in another network namespace")
+        }
     };
-    let all = offered.least_filter(RxFilter::Ntp).is_some();
-    let mut said = vec![if all {
-        "the NIC stamps PTP messages and our own NTP questions, both ways".to_owned()
-    } else {
-        "the NIC stamps PTP messages alone, both ways: NTP has hardware stamps only over PTP (`over_ptp`)".to_owned()
-    }];
-    said.push("NTP requests that are answered are stamped by the kernel; replies carry a predicted T3".into());
-    match clock {
-        Some(Ok(clock)) if !clock.runs => said.push(format!("{} stands still: its stamps mean nothing", clock.device)),
-        Some(Ok(clock)) if !clock.virtual_clocks.is_empty() => {
-            let virtual_clocks: Vec<String> =
-                clock.virtual_clocks.iter().map(|number| format!("/dev/ptp{number}")).collect();
-            said.push(format!(
-                "{} runs free under virtual clocks and cannot be steered: write `hardware_clock = \"{}\"` to use one",
-                clock.device,
-                virtual_clocks.join("\" or \"")
-            ));
-        }
-        Some(Ok(clock)) if clock.max_frequency_ppb == 0 => {
-            said.push(format!("{} cannot be steered in frequency: a model tells the time of its stamps", clock.device));
-        }
-        Some(Ok(clock)) => said.push(format!(
-            "{} can be set and steered by up to {} ppb (`[[ptp_clock]]`), and read to +-{} ns",
-            clock.device,
-            clock.max_frequency_ppb,
-            clock.window_ns / 2
-        )),
-        Some(Err(error)) => said.push(format!("its clock cannot be read, so its stamps are not used: {error}")),
-        None => {}
-    }
-    if offered.one_step_sync {
-        said.push("it could write the time into Sync messages itself; Sidereal sends Follow_Up instead".into());
-    }
-    said
+    Device { driver: pci.driver.clone(), nic: nic(machine, pci), statements: vec![statement] }
 }
 
 fn nic(machine: &Machine<'_>, pci: &Pci) -> Nic {
@@ -210,7 +171,10 @@ fn nic(machine: &Machine<'_>, pci: &Pci) -> Nic {
         name: known.map(|(profile, model)| format!("{} ({})", model.name, profile.name)),
         numa_node: pci.numa_node,
         quirks: known.map(|(profile, _)| profile.quirks.clone()).unwrap_or_default(),
-        latency: known.and_then(|(profile, _)| profile.latency.clone()),
+        sources: known.map(|(profile, _)| profile.sources.clone()).unwrap_or_default(),
+        latency: known
+            .and_then(|(profile, _)| profile.latency.clone())
+            .filter(|latency| latency.devices.contains(&pci.id)),
         dpdk: known.and_then(|(profile, _)| profile.dpdk.clone()),
     }
 }
@@ -224,47 +188,14 @@ fn of_running(port: &PortStatus) -> Port {
     }
 }
 
-/// A port that does not run, and what is to be expected of it.
-fn expected(machine: &Machine<'_>, port: &crate::config::Port, interfaces: &[Interface]) -> Port {
+/// A port that is not open, and what is to be expected of it.
+fn not_open(machine: &Machine<'_>, config: &Config, port: &config::Port) -> Port {
     let (backend, device, statements) = match &port.kind {
         PortKind::Kernel(kernel) => {
-            ("kernel", kernel.interface.as_ref().map(ToString::to_string), of_kernel(kernel, interfaces))
+            let interface = kernel.interface.as_ref().map(ToString::to_string);
+            ("kernel", interface, expected::of_kernel(machine, config, kernel))
         }
-        PortKind::Dpdk(dpdk) => ("dpdk", Some(dpdk.device.clone()), of_dpdk(machine, &dpdk.device)),
+        PortKind::Dpdk(dpdk) => ("dpdk", Some(dpdk.device.clone()), expected::of_dpdk(machine, dpdk)),
     };
     Port { name: port.name.to_string(), backend: backend.into(), device, statements }
-}
-
-fn of_kernel(kernel: &KernelPort, interfaces: &[Interface]) -> Vec<String> {
-    let by_kernel = |why: &str| vec![format!("packets are stamped by the kernel: {why}")];
-    let Some(interface) = &kernel.interface else {
-        return by_kernel("the port names no `interface`, and so no NIC");
-    };
-    if kernel.timestamps == Timestamps::Software {
-        return by_kernel("`timestamps` is \"software\"");
-    }
-    match interfaces.iter().find(|known| known.name == interface.as_str()) {
-        Some(known) => known.statements.clone(),
-        None => vec![format!("the interface {interface} is not here")],
-    }
-}
-
-fn of_dpdk(machine: &Machine<'_>, device: &str) -> Vec<String> {
-    let Some(address) = pci_address(device) else {
-        return vec!["a virtual device: what it can do is found out when it is opened".into()];
-    };
-    let Some(pci) = machine.pci(address) else {
-        return vec![format!("no PCI device {address} is here")];
-    };
-    match machine.profiles.find(&pci.id).map(|(profile, _)| &profile.dpdk) {
-        Some(Some(dpdk)) => {
-            let build = if dpdk.ieee1588_build { ", built with RTE_LIBRTE_IEEE1588" } else { "" };
-            vec![format!(
-                "by its sources, {} of DPDK {} or later{build}, can stamp received packets: {}; sent ones: {}; clock: {}",
-                dpdk.driver, dpdk.since, dpdk.rx_stamps, dpdk.tx_stamps, dpdk.clock
-            )]
-        }
-        Some(None) => vec!["DPDK has no stamps of this NIC".into()],
-        None => vec![format!("nothing is known of the NIC {}; what it can do is found out when it is opened", pci.id)],
-    }
 }

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// The profiles that come with the program.
 const FILES: [&str; 17] = [
@@ -42,6 +43,8 @@ pub(crate) struct Profile {
     pub(crate) all_filter_is_dear: bool,
     /// What surprises, a sentence each.
     pub(crate) quirks: Vec<String>,
+    /// Who says all this: sources of drivers, threads of their users.
+    pub(crate) sources: Vec<String>,
     /// Its members.
     pub(crate) devices: Vec<Model>,
     /// What DPDK makes of it; absent where DPDK has no stamps of it.
@@ -67,7 +70,7 @@ pub(crate) struct DpdkDriver {
     /// The driver.
     pub(crate) driver: String,
     /// The first DPDK whose driver has the stamps named here.
-    pub(crate) since: String,
+    pub(crate) since: Release,
     /// Whether DPDK must be built with RTE_LIBRTE_IEEE1588 for them, which distributions do not.
     pub(crate) ieee1588_build: bool,
     /// Received packets.
@@ -76,12 +79,51 @@ pub(crate) struct DpdkDriver {
     pub(crate) tx_stamps: String,
     /// The first DPDK that sends at a given time; absent where none does.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) send_on_time: Option<String>,
+    pub(crate) send_on_time: Option<Release>,
     /// What can be done with the clock.
     pub(crate) clock: String,
-    /// How many bits it has; absent where DPDK has none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) clock_bits: Option<u8>,
+}
+
+/// A release of DPDK: `22.11`. Compared, the later one is the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub(crate) struct Release {
+    year: u8,
+    month: u8,
+}
+
+impl Release {
+    /// The release that a program names that was linked with it: `DPDK 22.11.11`.
+    #[cfg(feature = "dpdk")]
+    pub(crate) fn of_version(version: &str) -> Option<Self> {
+        let mut numbers = version.strip_prefix("DPDK ")?.split(['.', '-']);
+        Some(Self { year: numbers.next()?.parse().ok()?, month: numbers.next()?.parse().ok()? })
+    }
+}
+
+impl TryFrom<String> for Release {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let numbers = text.split_once('.').and_then(|(year, month)| Some((year.parse().ok()?, month.parse().ok()?)));
+        match numbers {
+            Some((year @ 19.., month @ (3 | 7 | 11))) => Ok(Self { year, month }),
+            _ => Err(format!("{text} is no release of DPDK: year and month, 22.11")),
+        }
+    }
+}
+
+impl From<Release> for String {
+    fn from(release: Release) -> Self {
+        release.to_string()
+    }
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:02}", self.year, self.month)
+    }
 }
 
 /// What packets take between wire and stamp.
@@ -90,6 +132,8 @@ pub(crate) struct DpdkDriver {
 pub(crate) struct Latency {
     /// Who says so, and whether it is corrected.
     pub(crate) source: String,
+    /// The members of the family that it was measured of, by their ids.
+    pub(crate) devices: Vec<String>,
     /// By the speed of the link.
     pub(crate) speeds: Vec<LatencyAtSpeed>,
 }
@@ -127,13 +171,6 @@ mod tests {
     use std::collections::BTreeSet;
     use std::path::Path;
 
-    /// `22.11`: a year and one of the months that DPDK comes out in.
-    fn is_release(text: &str) -> bool {
-        text.split_once('.').is_some_and(|(year, month)| {
-            year.parse().is_ok_and(|year: u32| (19..40).contains(&year)) && ["03", "07", "11"].contains(&month)
-        })
-    }
-
     fn is_id(text: &str) -> bool {
         let hex = |part: &str| part.len() == 4 && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         text.split_once(':').is_some_and(|(vendor, device)| hex(vendor) && hex(device))
@@ -148,21 +185,53 @@ mod tests {
             let profile: Profile = toml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
             assert!(names.insert(profile.name.clone()), "{} twice", profile.name);
             assert!(!profile.kernel_driver.is_empty() && !profile.devices.is_empty(), "{}", profile.name);
+            assert!(!profile.sources.is_empty(), "{}: who says so?", profile.name);
             for model in &profile.devices {
                 assert!(is_id(&model.id) && !model.name.is_empty(), "{}: {}", profile.name, model.id);
                 assert!(ids.insert(model.id.clone()), "{} twice", model.id);
             }
             if let Some(dpdk) = &profile.dpdk {
-                let driver = dpdk.driver.strip_prefix("net_").unwrap();
-                assert!(!driver.is_empty() && is_release(&dpdk.since), "{}", profile.name);
-                assert!(dpdk.send_on_time.as_deref().is_none_or(is_release), "{}", profile.name);
-                assert!(dpdk.clock_bits.is_none_or(|bits| (1..=64).contains(&bits)), "{}", profile.name);
+                // mlx5 has one driver for all that its NICs can do, and it is called after the bus.
+                assert!(dpdk.driver.starts_with("net_") || dpdk.driver == "mlx5_pci", "{}", profile.name);
+            }
+            for id in profile.latency.iter().flat_map(|latency| &latency.devices) {
+                assert!(profile.devices.iter().any(|model| model.id == *id), "{}: {id}", profile.name);
             }
             for speed in profile.latency.iter().flat_map(|latency| &latency.speeds) {
                 assert!(speed.megabits >= 10 && speed.rx_ns < 100_000 && speed.tx_ns < 100_000, "{}", profile.name);
             }
         }
         assert_eq!(Profiles::embedded().0.len(), FILES.len());
+    }
+
+    #[test]
+    fn the_manual_lists_every_profile() {
+        let hw = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../hw");
+        let manual = std::fs::read_to_string(hw.join("README.md")).unwrap();
+        for file in std::fs::read_dir(hw.join("profiles")).unwrap() {
+            let name = file.unwrap().file_name().into_string().unwrap();
+            assert!(manual.contains(&format!("(profiles/{name})")), "{name}");
+        }
+    }
+
+    #[test]
+    fn releases_are_ordered_by_time() {
+        let release = |text: &str| Release::try_from(text.to_owned());
+        assert!(release("22.11").unwrap() < release("23.03").unwrap());
+        assert!(release("25.07").unwrap() < release("25.11").unwrap());
+        assert_eq!(release("23.03").unwrap().to_string(), "23.03");
+        for wrong in ["22", "22.12", "2.11", "22.11.1", "", "x.y"] {
+            assert!(release(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[cfg(feature = "dpdk")]
+    #[test]
+    fn a_version_is_of_a_release() {
+        let release = |text: &str| Release::try_from(text.to_owned());
+        assert_eq!(Release::of_version("DPDK 22.11.11"), Some(release("22.11").unwrap()));
+        assert_eq!(Release::of_version("DPDK 26.07.0-rc1"), Some(release("26.07").unwrap()));
+        assert_eq!(Release::of_version("DPDK"), None);
     }
 
     #[test]

@@ -46,6 +46,11 @@ impl Root {
         Some(target.file_name()?.to_str()?.to_owned())
     }
 
+    /// Where a path leads to in the end, by the names of this machine, not below the root.
+    pub(crate) fn real_path(&self, path: &str) -> Option<PathBuf> {
+        self.path(path).canonicalize().ok()
+    }
+
     pub(crate) fn exists(&self, path: &str) -> bool {
         self.path(path).exists()
     }

@@ -3,10 +3,12 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use sidereal_cpu::LocalCounter;
-use sidereal_nic_kernel::{DriverInfo, HardwareStamping, StampingConfig};
+use sidereal_nic::{Ability, ClockAbilities, ClockReading};
+use sidereal_nic_kernel::{DriverInfo, HardwareStamping, StampingConfig, Timestamping};
 use sidereal_phc::{Access, PtpClock, Rival, Steers};
-use sidereal_time::{Instant, Tai};
+use sidereal_time::{Instant, Rate, Tai};
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -18,12 +20,14 @@ pub(crate) trait System {
     fn stamped(&self, interface: &str) -> Option<StampingConfig>;
     /// What drives an interface.
     fn driver(&self, interface: &str) -> Option<DriverInfo>;
-    /// What the clock `/dev/ptpN` can do, or why it cannot be asked.
-    fn clock(&self, index: u32) -> Result<Clock, String>;
+    /// What a clock, `/dev/ptpN`, can do, or why it cannot be asked.
+    fn clock(&self, device: &Path) -> Result<Clock, String>;
     /// The daemons that run and may steer a clock of this kind.
     fn rivals(&self, clock: Steers) -> Vec<Rival>;
     /// Who has a device open.
     fn holders(&self, device: &Path) -> Vec<Rival>;
+    /// Whether a yes-or-no setting of the firmware of a PCI function is on; `None` where nothing here can tell.
+    fn firmware_setting(&self, address: &str, setting: &str) -> Option<bool>;
 }
 
 /// A clock of a NIC, as it was found.
@@ -31,6 +35,12 @@ pub(crate) trait System {
 pub(crate) struct Clock {
     /// Its device.
     pub(crate) device: String,
+    /// Its number, N of `/dev/ptpN`; absent where the kernel does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) index: Option<u32>,
+    /// The number of the clock that it is a virtual one of; absent where it is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) virtual_of: Option<u32>,
     /// What its driver calls it.
     pub(crate) name: String,
     /// Whether it ran while it was looked at.
@@ -47,6 +57,29 @@ pub(crate) struct Clock {
     pub(crate) external_timestamps: u32,
     /// Outputs of periodic signals.
     pub(crate) periodic_outputs: u32,
+}
+
+impl Clock {
+    /// What can be done with it, for the record of the port whose packets it stamps.
+    pub(crate) fn abilities(&self) -> ClockAbilities {
+        let is_free = self.virtual_clocks.is_empty();
+        let reading = Ability::claimed(ClockReading::Stamping);
+        ClockAbilities {
+            step: Ability::claimed(is_free),
+            frequency: Ability::claimed(is_free && self.max_frequency_ppb > 0),
+            reading: if self.runs { reading } else { reading.tried(ClockReading::Stopped) },
+            // The kernel tells every clock in nanoseconds.
+            width: 64,
+            tick: Rate::NANOSECOND,
+        }
+    }
+}
+
+/// What can be done with the clock that stamps the packets of `interface` so; `None` where the kernel does.
+pub(crate) fn nic_clock(interface: &str, timestamping: Timestamping) -> Option<ClockAbilities> {
+    let Timestamping::Hardware { bind_phc, .. } = timestamping else { return None };
+    let index = bind_phc.or_else(|| sidereal_nic_kernel::hardware_stamping(interface).ok()?.phc_index)?;
+    Here.clock(&PtpClock::device(index)).ok().map(|clock| clock.abilities())
 }
 
 /// This machine.
@@ -69,10 +102,9 @@ impl System for Here {
         sidereal_nic_kernel::driver_info(interface).ok()
     }
 
-    fn clock(&self, index: u32) -> Result<Clock, String> {
-        let path = PtpClock::device(index);
+    fn clock(&self, device: &Path) -> Result<Clock, String> {
         let clock =
-            PtpClock::open(&path, Access::Read, LocalCounter::MonotonicRaw).map_err(|error| error.to_string())?;
+            PtpClock::open(device, Access::Read, LocalCounter::MonotonicRaw).map_err(|error| error.to_string())?;
         let (mut shown, mut window): (Vec<Instant<Tai>>, i128) = (Vec::new(), i128::MAX);
         for _ in 0..READINGS {
             let reading = clock.read::<Tai>().map_err(|error| error.to_string())?;
@@ -82,7 +114,9 @@ impl System for Here {
         }
         let can = clock.capabilities();
         Ok(Clock {
-            device: path.display().to_string(),
+            device: device.display().to_string(),
+            index: clock.index(),
+            virtual_of: clock.virtual_of(),
             name: clock.name().to_owned(),
             runs: shown.windows(2).any(|pair| matches!(pair, [one, other] if one != other)),
             max_frequency_ppb: can.max_frequency_ppb,
@@ -100,5 +134,52 @@ impl System for Here {
 
     fn holders(&self, device: &Path) -> Vec<Rival> {
         sidereal_phc::holders(device)
+    }
+
+    /// By the vendor's tool for NICs of NVIDIA, where it is installed.
+    fn firmware_setting(&self, address: &str, setting: &str) -> Option<bool> {
+        let told = Command::new("mstconfig").args(["-d", address, "query", setting]).output().ok()?;
+        setting_in(&String::from_utf8_lossy(&told.stdout), setting)
+    }
+}
+
+/// What the tool prints of a setting: a line with its name, and `True(1)` or `False(0)` at the end.
+fn setting_in(told: &str, setting: &str) -> Option<bool> {
+    let line = told.lines().find(|line| line.split_whitespace().any(|word| word == setting))?;
+    match line.split_whitespace().next_back()? {
+        "True(1)" => Some(true),
+        "False(0)" => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::setting_in;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_setting_of_the_firmware_is_read_as_its_tool_prints_it() {
+        let told = |value: &str| {
+            format!(
+                "\nDevice #1:\n----------\n\nDevice type:    ConnectX6DX\nDevice:         0000:3b:00.0\n\n\
+                 Configurations:                              Next Boot\n         REAL_TIME_CLOCK_ENABLE              {value}\n"
+            )
+        };
+        for (value, on) in [("True(1)", Some(true)), ("False(0)", Some(false)), ("", None), ("Array[0..3]", None)] {
+            assert_eq!(setting_in(&told(value), "REAL_TIME_CLOCK_ENABLE"), on, "{value}");
+        }
+        assert_eq!(setting_in(&told("True(1)"), "REAL_TIME"), None);
+        assert_eq!(setting_in("-E- Failed to open the device", "REAL_TIME_CLOCK_ENABLE"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_tool_prints_is_read(before in ".{0,80}", after in "[^\r\n]{0,40}") {
+            let told = format!("{before}\nSETTING {after}");
+            let is_on = setting_in(&told, "SETTING");
+            prop_assert!(is_on != Some(true) || told.contains("True(1)"));
+            prop_assert!(is_on != Some(false) || told.contains("False(0)"));
+        }
     }
 }

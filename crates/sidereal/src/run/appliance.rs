@@ -1,11 +1,12 @@
 //! One thread per worker, one for the engine, one for the exception path; the main thread serves the operator.
 
 use sidereal_cpu::LocalCounter;
-use sidereal_dataplane::{Idle, Placement, TxOptions, ptp_link};
+use sidereal_dataplane::{Idle, Placement, TxOptions, nic_clock_ring, ptp_link};
 use sidereal_engine::Event;
 use sidereal_nic::{RxQueue, TxQueue};
 use sidereal_nic_kernel::poll::{PollFd, poll};
-use sidereal_ops::ControlSocket;
+use sidereal_ops::{ControlSocket, LinkState};
+use sidereal_time::ClockId;
 use std::convert::Infallible;
 use std::iter::once;
 use std::os::fd::AsFd;
@@ -22,7 +23,7 @@ use super::clock::ClockKeeper;
 use super::exception::{self, ExceptionPath};
 use super::link::LinkWatch;
 use super::mailbox::{Mail, Mailbox, Postbox, mailbox};
-use super::ports::{self, Memberships, OpenPort, Queues};
+use super::ports::{self, Memberships, OpenPort, PortClock, Queues};
 use super::reload::reload;
 use super::serve_control;
 use super::signals::Signals;
@@ -58,9 +59,10 @@ pub(super) fn run(
     }
     let hertz = ticks_per_second(counter);
     // Before the engine is made: PTP clocks have their identities from the MAC addresses of ports.
-    let stamping = super::stamping(&config, path, counter)?;
-    let opened = ports::open_all(&config, &stamping, counter)?;
+    let mut stamping = super::stamping(&config, path, counter)?;
+    let opened = ports::open_all(&config, &mut stamping, counter)?;
     let macs = ports::macs(&config, &opened);
+    let clocks: Vec<Option<ClockId>> = opened.iter().map(|open| Some(open.clock.as_ref()?.id)).collect();
     let Start { mut keeper, snapshot, policy, mut board } =
         Start::new(counter, &config, (&macs, &stamping), hertz, state)?;
     let (mut policy, _) = sidereal_publish::table(policy);
@@ -85,7 +87,10 @@ pub(super) fn run(
         }
         if Instant::now() >= next_tick {
             next_tick = Instant::now() + TICK;
-            board.tick();
+            for (port, state) in board.tick() {
+                let clock = clocks.get(port).copied().flatten();
+                link_events(&config, (port, clock), state).into_iter().for_each(|event| threads.tell_engine(event));
+            }
             policy.collect();
         }
         serve_control(control, &mut board);
@@ -174,17 +179,29 @@ impl Workers {
                 let (path, path_links) = ExceptionPath::open(port, dpdk, mac)?;
                 board.add_exception_path(path.counts());
                 paths.push(path);
+                let by_nic = opened.capabilities.rx_stamps.get().by_nic().is_some();
                 let ptp = ports::ptp_services(common.config, port, mac)?;
                 self.memberships.push(Memberships::join(port, dpdk, &ptp));
                 let of_engine = if ptp.is_empty() {
                     Vec::new()
                 } else {
-                    let (of_workers, of_engine) = ptp_link(&ptp, keeper.responders(), port.queues);
+                    let (of_workers, of_engine) = ptp_link(&ptp, keeper.responders(), port.queues, by_nic);
                     keeper.attach_ptp(of_engine);
                     of_workers
                 };
                 let mut of_engine = of_engine.into_iter();
-                links.extend(path_links.into_iter().map(|link| Links { exception: Some(link), ptp: of_engine.next() }));
+                links.extend(path_links.into_iter().map(|link| Links {
+                    exception: Some(link),
+                    ptp: of_engine.next(),
+                    nic_clock: None,
+                }));
+            }
+            if let Some(PortClock { id, clock }) = opened.clock {
+                let (of_worker, of_engine) = nic_clock_ring(clock);
+                keeper.attach_clock(id, of_engine);
+                if let Some(links) = links.first_mut() {
+                    links.nic_clock = Some(of_worker);
+                }
             }
             if let PortKind::Kernel(kernel) = &port.kind {
                 common.serve_over_ptp((port, kernel, &opened.speed), keeper, board)?;
@@ -302,6 +319,17 @@ fn placement(workers: &config::Workers, core: Option<usize>, sleep: Duration) ->
             config::Idle::Sleep => Idle::Sleep(sleep),
         },
     }
+}
+
+/// What the engine is told of the link of a port of DPDK, which has this clock if any: that its PTP Ports can be used or not, and that
+/// its clock may have begun anew. Interfaces of the kernel are watched where their sockets are.
+fn link_events(config: &Config, (port, clock): (usize, Option<ClockId>), state: LinkState) -> Vec<Event<'static>> {
+    let dpdk = config.ports.get(port).filter(|port| matches!(port.kind, PortKind::Dpdk(_)));
+    let carried = config.ptp.iter().filter(|ptp| dpdk.is_some_and(|port| ptp.port == port.name));
+    let usable = state == LinkState::Up;
+    let reset = clock.filter(|_| usable).map(|clock| Event::ClockReset { clock });
+    let ports = carried.map(|ptp| Event::PtpPort { port: ptp.options.port.key, usable });
+    reset.into_iter().chain(ports).collect()
 }
 
 /// The engine's thread: it ends when nobody can tell it anything any more.

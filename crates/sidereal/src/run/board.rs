@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use super::exception::ExceptionCounts;
 use super::link::LinkWatch;
+use super::ports;
 use super::view::ViewReader;
 use crate::config::{Config, Idle, Mode, PortKind};
 use crate::leap::{self, Leap};
@@ -137,8 +138,8 @@ impl Board {
         self.leap = leap;
     }
 
-    /// Reads the counters and looks at the links: about once a second.
-    pub(super) fn tick(&mut self) {
+    /// Reads the counters and looks at the links, about once a second: those that have changed, by the place of their port.
+    pub(super) fn tick(&mut self) -> Vec<(usize, LinkState)> {
         let now = self.started.elapsed();
         let mut sums = vec![Totals::default(); self.ports.len()];
         for worker in &mut self.workers {
@@ -149,11 +150,13 @@ impl Board {
                 *sum = *sum + totals;
             }
         }
-        for (port, sum) in self.ports.iter_mut().zip(sums) {
+        let mut changed = Vec::new();
+        for (place, (port, sum)) in self.ports.iter_mut().zip(sums).enumerate() {
             let carried = port.over_ptp.iter().map(|counters| totals(&counters.read()));
             port.meter.update(now, carried.fold(sum, |sum, carried| sum + carried));
-            port.link.look(&port.fixed.name);
+            changed.extend(port.link.look(&port.fixed.name).map(|state| (place, state)));
         }
+        changed
     }
 
     /// How everything is.
@@ -268,7 +271,12 @@ impl PortView {
         for (name, count) in self.over_ptp.iter().flat_map(|counters| over_ptp(&counters.read())) {
             *counts.entry(name).or_default() += count;
         }
-        PortStatus { link: self.link.state(), rates: self.meter.rates(), counts, ..self.fixed.clone() }
+        let mut status =
+            PortStatus { link: self.link.state(), rates: self.meter.rates(), counts, ..self.fixed.clone() };
+        if let Some(found) = self.link.capabilities() {
+            status.capabilities = ports::statements(found);
+        }
+        status
     }
 }
 

@@ -2,11 +2,11 @@
 //! words for the log.
 
 use sidereal_cpu::LocalCounter;
-use sidereal_dataplane::{EnginePtp, OverPtpServer, SnapshotReader};
+use sidereal_dataplane::{EngineNicClock, EnginePtp, OverPtpServer, SnapshotReader};
 use sidereal_engine::{Action, ClockStatus, Engine, EngineConfig, Event, SNAPSHOT_WORDS, Severity, Snapshot};
 use sidereal_ptp::{Responders, Transport};
 use sidereal_publish::{SeqlockWriter, TableWriter, seqlock};
-use sidereal_time::{LeapTable, Rate};
+use sidereal_time::{ClockId, LeapTable, Rate};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
@@ -95,6 +95,11 @@ impl ClockKeeper {
         self.ptp.attach(link);
     }
 
+    /// Has a clock read by the worker at the other end of `clock`.
+    pub(super) fn attach_clock(&mut self, id: ClockId, clock: EngineNicClock) {
+        self.clocks.attach(id, clock);
+    }
+
     /// Has NTP that PTP carries answered on an interface of the kernel.
     pub(super) fn serve_ntp_over_ptp(
         &mut self,
@@ -115,8 +120,14 @@ impl ClockKeeper {
     /// How long nothing needs to be done unless a descriptor is ready.
     pub(super) fn idle(&self) -> Duration {
         let now = Instant::now();
-        let of_others =
-            [self.ptp.idle(now), self.sockets.idle(now), self.references.idle(now), self.resolver.idle(), TURN_MAX];
+        let of_others = [
+            self.ptp.idle(now),
+            self.sockets.idle(now),
+            self.references.idle(now),
+            self.resolver.idle(),
+            self.clocks.idle(),
+            TURN_MAX,
+        ];
         of_others.into_iter().fold(self.until_timeout(), Duration::min)
     }
 
@@ -149,6 +160,9 @@ impl ClockKeeper {
         }
         for resolved in self.resolver.poll(now) {
             self.handle(resolved.event());
+        }
+        for event in self.clocks.take_answers() {
+            self.handle(event);
         }
         for event in self.clocks.look_for_rivals(now) {
             self.handle(event);

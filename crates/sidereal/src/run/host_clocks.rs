@@ -4,6 +4,7 @@ mod device;
 mod resets;
 
 use sidereal_cpu::LocalCounter;
+use sidereal_dataplane::EngineNicClock;
 use sidereal_engine::{ClockReading, Event};
 use sidereal_nic_kernel::Timestamping;
 use sidereal_phc::{Announcement, ClockError, Interference, OffsetMethod, Steers, SystemClock, rivals};
@@ -17,6 +18,9 @@ use crate::stamping::{HostClock, ReadBy, Stamping};
 
 /// How often it is looked whether somebody else steers a clock of ours.
 const WATCH_EVERY: Duration = Duration::from_secs(10);
+
+/// How soon the answer of a worker is looked for: nothing wakes the engine.
+const ANSWER_WAIT: Duration = Duration::from_millis(1);
 
 /// The system clock, the PTP clocks that the configuration names, and those that stamp packets.
 #[derive(Debug)]
@@ -37,6 +41,16 @@ pub(super) struct HostClocks {
 enum Reader {
     /// We, as a device.
     Device(Box<Device>),
+    /// The worker of a port, once that has started.
+    Worker(Option<WorkerClock>),
+}
+
+/// A clock that a worker reads.
+#[derive(Debug)]
+struct WorkerClock {
+    clock: EngineNicClock,
+    /// Whether an answer is to come.
+    is_asked: bool,
 }
 
 /// What went wrong with a clock and is said once, until it goes well again.
@@ -58,12 +72,42 @@ impl HostClocks {
         }
     }
 
+    /// Has the clock `id` read by the worker at the other end of `clock`.
+    pub(super) fn attach(&mut self, id: ClockId, clock: EngineNicClock) {
+        if let Some((_, Reader::Worker(worker))) = self.others.iter_mut().find(|(own, _)| *own == id) {
+            *worker = Some(WorkerClock { clock, is_asked: false });
+        }
+    }
+
+    /// How long nothing needs to be done here.
+    pub(super) fn idle(&self) -> Duration {
+        let is_asked =
+            |(_, reader): &(ClockId, Reader)| matches!(reader, Reader::Worker(Some(worker)) if worker.is_asked);
+        if self.others.iter().any(is_asked) { ANSWER_WAIT } else { Duration::MAX }
+    }
+
+    /// What workers have answered: what the engine is to be told.
+    pub(super) fn take_answers(&mut self) -> Vec<Event<'static>> {
+        let mut events = Vec::new();
+        for (id, reader) in &mut self.others {
+            let Reader::Worker(Some(worker)) = reader else { continue };
+            while let Some(answer) = worker.clock.poll() {
+                worker.is_asked = false;
+                events.push(match answer {
+                    Some(stamp) => Event::ClockRead { clock: *id, reading: ClockReading::Free(stamp) },
+                    None => Event::ClockLost { clock: *id },
+                });
+            }
+        }
+        events
+    }
+
     /// The system clock, which tells the place of kernel stamps.
     pub(super) fn system(&mut self) -> &mut SystemClock {
         &mut self.system
     }
 
-    /// Reads a clock: what the engine is to be told.
+    /// Reads a clock: what the engine is to be told. What a worker reads is told later, by [`Self::take_answers`].
     pub(super) fn read(&mut self, clock: ClockId) -> Vec<Event<'static>> {
         if clock == ClockId::SYSTEM {
             let discipline = self.troubles.of(
@@ -79,12 +123,17 @@ impl HostClocks {
         let (before, rest) = self.others.split_at_mut(place);
         match rest.first_mut() {
             Some((_, Reader::Device(device))) => {
-                let before = before.iter().map(|(_, Reader::Device(device))| &**device);
+                let before = before.iter().filter_map(|(_, reader)| reader.device());
                 let read = device.read((self.counter, self.tick), before);
                 let told = self.troubles.of(clock, "it cannot be read", read);
                 told.unwrap_or_else(|| vec![Event::ClockLost { clock }])
             }
-            None => Vec::new(),
+            Some((_, Reader::Worker(Some(worker)))) => {
+                worker.clock.request();
+                worker.is_asked = true;
+                Vec::new()
+            }
+            Some((_, Reader::Worker(None))) | None => Vec::new(),
         }
     }
 
@@ -97,7 +146,8 @@ impl HostClocks {
         } else {
             match self.others.iter_mut().find(|(id, _)| *id == clock) {
                 Some((_, Reader::Device(device))) => device.steer(adjustment),
-                None => Ok(()),
+                // It runs free.
+                Some((_, Reader::Worker(_))) | None => Ok(()),
             }
         };
         self.troubles.of(clock, "it cannot be steered", steered).ok_or(Event::SteerFailed { clock })
@@ -107,6 +157,7 @@ impl HostClocks {
     pub(super) fn method(&self, clock: ClockId) -> Option<&'static str> {
         match &self.others.iter().find(|(id, _)| *id == clock)?.1 {
             Reader::Device(device) => device.method().map(OffsetMethod::name),
+            Reader::Worker(_) => Some("worker"),
         }
     }
 
@@ -132,7 +183,8 @@ impl HostClocks {
                 found.flatten().map(|interference| rival(ClockId::SYSTEM, "the system clock", interference, &who())),
             );
         }
-        for (id, Reader::Device(device)) in &mut self.others {
+        for (id, reader) in &mut self.others {
+            let Reader::Device(device) = reader else { continue };
             let found = self.troubles.of(*id, "it cannot be watched", device.interference());
             let name = device.path().display().to_string();
             events.extend(found.flatten().map(|(interference, who)| rival(*id, &name, interference, &who)));
@@ -149,6 +201,14 @@ impl Reader {
                 let stamped = stamping.interfaces().iter().filter(|stamped| is_by(stamped.timestamping)).cloned();
                 Self::Device(Box::new(Device::new(id, path.as_path(), (clock.steer, *scale), stamped.collect())))
             }
+            ReadBy::Port { .. } => Self::Worker(None),
+        }
+    }
+
+    fn device(&self) -> Option<&Device> {
+        match self {
+            Self::Device(device) => Some(device),
+            Self::Worker(_) => None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Whether the links of ports are up, and ports whose device went away and came back.
 
 use sidereal_dataplane::LinkSpeed;
+use sidereal_nic::Capabilities;
 use sidereal_ops::LinkState;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,12 +17,14 @@ pub(super) struct LinkWatch {
     speed: LinkSpeed,
     state: LinkState,
     counts: BTreeMap<String, u64>,
+    /// What the port can do, where that is found out as it works.
+    capabilities: Option<Capabilities>,
 }
 
 impl LinkWatch {
     /// Watches `link`, and tells in `speed` how fast it is.
     pub(super) fn new(link: Link, speed: LinkSpeed) -> Self {
-        Self { link, speed, state: LinkState::Unknown, counts: BTreeMap::new() }
+        Self { link, speed, state: LinkState::Unknown, counts: BTreeMap::new(), capabilities: None }
     }
 
     /// The state when it was last looked at.
@@ -34,9 +37,14 @@ impl LinkWatch {
         &self.counts
     }
 
-    /// Looks at the link of the port called `name`; what has changed is logged. A device that is gone is taken up again
-    /// once it is back.
-    pub(super) fn look(&mut self, name: &str) {
+    /// What the port can do, where more is known of that than when it was opened.
+    pub(super) fn capabilities(&self) -> Option<&Capabilities> {
+        self.capabilities.as_ref()
+    }
+
+    /// Looks at the link of the port called `name`; what has changed is logged and returned. A device that is gone is taken up
+    /// again once it is back.
+    pub(super) fn look(&mut self, name: &str) -> Option<LinkState> {
         let state = match &mut self.link {
             Link::None => LinkState::Unknown,
             Link::Interface(interface) => {
@@ -48,6 +56,7 @@ impl LinkWatch {
                 let status = monitor.read();
                 self.speed.set(status.megabits);
                 self.counts = device_counts(&status);
+                self.capabilities = Some(status.capabilities);
                 match status.link {
                     sidereal_nic_dpdk::Link::Up => LinkState::Up,
                     sidereal_nic_dpdk::Link::Down => LinkState::Down,
@@ -55,14 +64,15 @@ impl LinkWatch {
                 }
             }
         };
-        if state != self.state {
-            match state {
-                LinkState::Up => info!(port = name, "the link is up"),
-                LinkState::Down => warn!(port = name, "the link is down"),
-                LinkState::Unknown => {}
-            }
+        if core::mem::replace(&mut self.state, state) == state {
+            return None;
         }
-        self.state = state;
+        match state {
+            LinkState::Up => info!(port = name, "the link is up"),
+            LinkState::Down => warn!(port = name, "the link is down"),
+            LinkState::Unknown => {}
+        }
+        Some(state)
     }
 }
 
@@ -95,6 +105,7 @@ fn device_counts(status: &sidereal_nic_dpdk::PortStatus) -> BTreeMap<String, u64
         ("buffers_free", status.buffers_free.into()),
     ]
     .into_iter()
+    .chain(status.latches.into_iter().filter(|(_, count)| *count > 0))
     .map(|(name, count)| (name.to_owned(), count))
     .collect()
 }

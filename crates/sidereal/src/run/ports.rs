@@ -2,14 +2,16 @@
 
 use sidereal_cpu::LocalCounter;
 use sidereal_dataplane::{Framing, LinkSpeed, OverPtp, PtpService, Service, TxOptions, TxStrategy};
-use sidereal_nic::Capabilities;
+use sidereal_nic::{Capabilities, HardwareClock};
 use sidereal_nic_kernel::{Mode, UdpOptions, UdpPort, UdpRx, UdpTx};
 use sidereal_ptp::{Address, ClockIdentity, NtpCarrier, PortIdentity};
+use sidereal_time::ClockId;
 use std::num::NonZeroU16;
 
 use crate::command::Failure;
 use crate::config::{Config, InterfaceName, KernelPort, NtpMode, NtpSource, Port, PortKind, Ptp, SmearKind};
 use crate::engine_config::{Macs, kernel_macs, own_address};
+use crate::hw::nic_clock;
 use crate::stamping::Stamping;
 
 #[cfg(feature = "dpdk")]
@@ -30,15 +32,28 @@ pub(super) struct OpenPort {
     pub(super) speed: LinkSpeed,
     /// Why its NIC does not stamp, where it was to if it can.
     pub(super) declined: Option<String>,
+    /// The clock that its stamps are of, where no device of the kernel shows that.
+    pub(super) clock: Option<PortClock>,
+}
+
+/// The clock of a port, which the worker of its first queue reads.
+pub(super) struct PortClock {
+    pub(super) id: ClockId,
+    pub(super) clock: Box<dyn HardwareClock>,
 }
 
 impl OpenPort {
     /// What it can do, and what follows from that, in words.
     pub(super) fn statements(&self) -> Vec<String> {
         let declined = self.declined.iter().map(|why| format!("the kernel stamps packets, because {why}"));
-        let strategy = format!("T3 of replies: {}", transmit(self).strategy);
-        self.capabilities.statements().iter().map(ToString::to_string).chain(declined).chain([strategy]).collect()
+        statements(&self.capabilities).into_iter().chain(declined).collect()
     }
+}
+
+/// What a port with these capabilities can do, and what follows from that, in words.
+pub(super) fn statements(capabilities: &Capabilities) -> Vec<String> {
+    let strategy = format!("T3 of replies: {}", TxStrategy::of(capabilities, None));
+    capabilities.statements().iter().map(ToString::to_string).chain([strategy]).collect()
 }
 
 /// The queues of a port, one pair for each worker.
@@ -87,11 +102,15 @@ pub(super) fn open_kernel(
     })?;
     Ok(OpenPort {
         queues: Queues::Kernel(opened.queues),
-        capabilities: opened.capabilities,
+        capabilities: Capabilities {
+            clock: interface.and_then(|interface| nic_clock(interface, options.timestamping)),
+            ..opened.capabilities
+        },
         mac: None,
         link: interface.map_or(Link::None, |interface| Link::Interface(interface.to_owned())),
         speed: LinkSpeed::default(),
         declined: interface.and_then(|interface| stamping.declined(interface)).map(ToOwned::to_owned),
+        clock: None,
     })
 }
 
@@ -159,13 +178,17 @@ pub(super) fn macs(config: &Config, opened: &[OpenPort]) -> Macs {
 }
 
 /// Opens every port, those of DPDK by `counter`, those of the kernel with the stamps that `stamping` has.
-pub(super) fn open_all(config: &Config, stamping: &Stamping, counter: LocalCounter) -> Result<Vec<OpenPort>, Failure> {
+pub(super) fn open_all(
+    config: &Config,
+    stamping: &mut Stamping,
+    counter: LocalCounter,
+) -> Result<Vec<OpenPort>, Failure> {
     #[cfg(feature = "dpdk")]
     let environment = Environment::start(config)?;
     let open = |port: &Port| match &port.kind {
         PortKind::Kernel(kernel) => open_kernel((config, stamping), port, kernel, Mode::Burst),
         #[cfg(feature = "dpdk")]
-        PortKind::Dpdk(dpdk) => environment.open(port, dpdk, counter),
+        PortKind::Dpdk(dpdk) => environment.open(port, dpdk, counter, stamping),
         #[cfg(not(feature = "dpdk"))]
         PortKind::Dpdk(_) => Err(Failure::Usage(format!("port \"{}\": DPDK is not part of this build", port.name))),
     };

@@ -164,9 +164,10 @@ impl PtpPorts {
         interfaces.any(|interface| interface.hear_stray(stray, terms, &mut happened)).then_some(happened)
     }
 
-    /// The Delay_Req that were answered at sockets since this was last asked: their instances know nothing of them.
+    /// The Delay_Req that were answered at sockets and by workers since this was last asked: their instances know nothing of them.
     pub(super) fn take_answered(&mut self) -> Vec<Happened> {
-        self.interfaces.iter_mut().flat_map(Interface::take_answered).collect()
+        let of_interfaces = self.interfaces.iter_mut().flat_map(Interface::take_answered);
+        of_interfaces.chain(self.workers.iter_mut().flat_map(Workers::take_answered)).collect()
     }
 
     /// What the sockets of a port have counted besides, by name.

@@ -3,7 +3,7 @@
 use sidereal_cpu::LocalCounter;
 use sidereal_dataplane::{
     Judge, LinkSpeed, OverPtpParts, OverPtpServer, Parts, Service, SnapshotReader, TxOptions, Worker, WorkerCounters,
-    WorkerLink, WorkerPtp, residence,
+    WorkerLink, WorkerNicClock, WorkerPtp, residence,
 };
 use sidereal_nic::{RxQueue, TxQueue};
 use sidereal_ntp::{Policy, Server, ServerLimits};
@@ -33,6 +33,8 @@ pub(super) struct Links {
     pub(super) exception: Option<WorkerLink>,
     /// To the engine, where the port carries PTP.
     pub(super) ptp: Option<WorkerPtp>,
+    /// To the engine, where this is the worker that reads the port's clock.
+    pub(super) nic_clock: Option<WorkerNicClock>,
 }
 
 /// How many prefixes a worker remembers where there is no rate limit at start: a reload may bring one.
@@ -63,7 +65,7 @@ impl Common<'_> {
             residence,
             link: links.exception,
             ptp: links.ptp,
-            nic_clock: None,
+            nic_clock: links.nic_clock,
         }))
     }
 

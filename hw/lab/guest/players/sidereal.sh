@@ -6,6 +6,12 @@ sidereal_reference=realtime+37
 
 # sidereal_start ROLE TABLES: runs it in that role's network with `TABLES` beside what every role needs.
 sidereal_start() {
+    sidereal_config "$1" "$2"
+    background_until "$run/$1/control" "sidereal-$1" in_host "$1" "$sidereal" run --config "$run/$1/sidereal.toml"
+}
+
+# sidereal_config ROLE TABLES: writes that role's configuration.
+sidereal_config() {
     local role=$1 tables=$2 nic=${1}_nic clock=${1}_clock address=${1}_address
     # It refuses a directory that others may write to, or read its keys from.
     (umask 077 && mkdir -p "$run/$role/state")
@@ -28,7 +34,6 @@ directory = "$run/$role/state"
 
 $tables
 END
-    background "sidereal-$role" in_host "$role" "$sidereal" run --config "$run/$role/sidereal.toml"
 }
 
 # sidereal_says ROLE COMMAND...
@@ -38,12 +43,14 @@ sidereal_says() {
     in_host "$role" "$sidereal" "$@" --socket "$run/$role/control"
 }
 
-# record_model ROLE: writes down, five times a second, what its first clock that has a model says: which time belongs to which raw tick.
+# record_model ROLE: writes down, as often as that is told anew, what its first clock that has a model says: which time belongs to
+# which raw tick.
 # By that the driver turns the ticks of a bare counter among the truth into Sidereal's time.
 record_model() {
     local role=$1
-    while sleep 0.2; do
-        sidereal_says "$role" status --json | tr -d ' \n' | grep -o '"model":{[^}]*}' | head -n 1
+    while sleep 1; do
+        # There is none at first.
+        sidereal_says "$role" status --json | tr -d ' \n' | grep -o -m 1 '"model":{[^}]*}' || true
     done >"/out/models-$role"
 }
 

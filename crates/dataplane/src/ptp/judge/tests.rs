@@ -86,6 +86,7 @@ proptest! {
     #[test]
     fn a_delay_req_is_answered_the_same(
         frame in frames(), request in any::<bool>(), unicast in any::<bool>(), over in transports(), leads in vec(any::<bool>(), 5),
+        by_nic in any::<bool>(),
     ) {
         let mut frame = frame;
         if request {
@@ -113,7 +114,7 @@ proptest! {
         let model = model();
         let clock = NtpClock::new(&model, 37, None);
         let time = PtpTime { local: &model, local_ntp: &clock, realtime_ntp: &clock, nics: &NicClocks::default(), now: model.reference_ticks };
-        let terms = PtpTerms { responders: &responders, time: Some(time) };
+        let terms = PtpTerms { responders: &responders, time: Some(time), by_nic };
         let (mut one, mut other) = (frame.clone(), frame.clone());
         one.resize(frame.len() + 40, 0);
         other.resize(frame.len() + 40, 0);
@@ -136,7 +137,7 @@ proptest! {
         frame in prop_oneof![frames(), vec(any::<u8>(), 0..80)], room in 0..60_usize,
     ) {
         let responders = Responders::default();
-        let terms = PtpTerms { responders: &responders, time: None };
+        let terms = PtpTerms { responders: &responders, time: None, by_nic: true };
         let mut buffer = frame.clone();
         buffer.resize(frame.len() + room, 0);
         match judge().frame(&mut buffer, frame.len(), RxChecksums::Unknown, None, &terms) {

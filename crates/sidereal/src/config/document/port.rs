@@ -44,7 +44,7 @@ pub struct PortTable {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamps: Option<Timestamps>,
     /// The clock by which the NIC of a kernel port tells its stamps, where that is not its own: a virtual clock of it
-    /// (`/dev/ptp2`).
+    /// (`/dev/ptp2`). Of a DPDK port with an mlx5 NIC whose firmware has REAL_TIME_CLOCK_ENABLE: the NIC's clock as the kernel shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hardware_clock: Option<DevicePath>,
     /// How its clients are told of a leap second. Where it is smeared, nobody is told: their time runs a little slower or

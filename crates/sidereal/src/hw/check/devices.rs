@@ -1,30 +1,36 @@
 //! The NICs: can DPDK have them, and do they stamp what is to be stamped?
 
 use sidereal_nic_kernel::RxFilter;
+use std::collections::BTreeSet;
 
 use super::{Machine, NO_CONFIGURATION, Report, Wrong, pci_ports};
-use crate::config::{Config, KernelPort, PortKind, Timestamps};
+use crate::config::{Config, KernelPort, Port, PortKind, Timestamps};
+use crate::hw::FOR_PROGRAMS;
+use crate::hw::expected::NicStamps;
 
-/// Drivers that let a program drive a device.
-const FOR_PROGRAMS: [&str; 3] = ["vfio-pci", "uio_pci_generic", "igb_uio"];
-
-pub(super) fn check(machine: &Machine<'_>, config: Option<&Config>, report: &mut Report) {
+pub(super) fn check(machine: &Machine<'_>, config: Option<&Config>, runs_here: bool, report: &mut Report) {
     match config {
         Some(config) if pci_ports(config).next().is_some() => {
             iommu(machine, config, report);
             vfio(machine, config, report);
         }
-        other => {
-            let why = other.map_or(NO_CONFIGURATION, |_| "no port is a PCI device of DPDK's");
-            report.unchecked("iommu", why);
-            report.unchecked("vfio", why);
+        Some(_) => {
+            for check in ["iommu", "vfio"] {
+                report.unchecked(check, "no port is a PCI device of DPDK's");
+            }
+        }
+        None => {
+            let iommu = if has_iommu(machine) { "one is in use" } else { "none is in use" };
+            report.unchecked("iommu", format!("{NO_CONFIGURATION}; {iommu}"));
+            let loaded = if machine.root.exists("/sys/bus/pci/drivers/vfio-pci") { "loaded" } else { "not loaded" };
+            report.unchecked("vfio", format!("{NO_CONFIGURATION}; vfio-pci is {loaded}"));
         }
     }
     match config {
         Some(config) => stamps(machine, config, report),
         None => report.unchecked("stamps", NO_CONFIGURATION),
     }
-    filters(machine, report);
+    filters(machine, config.filter(|_| runs_here), report);
     firmware(machine, report);
 }
 
@@ -36,9 +42,8 @@ fn is_shared(machine: &Machine<'_>, address: &str) -> bool {
 
 /// Is there an IOMMU between the NIC and the memory?
 fn iommu(machine: &Machine<'_>, config: &Config, report: &mut Report) {
-    let has_one = !machine.root.names("/sys/kernel/iommu_groups").is_empty();
     let needs_one = pci_ports(config).any(|(_, address)| !is_shared(machine, address));
-    let wrong = (needs_one && !has_one).then(|| {
+    let wrong = (needs_one && !has_iommu(machine)).then(|| {
         Wrong::new(
             "no IOMMU is in use: /sys/kernel/iommu_groups is empty",
             "vfio-pci does not give a device away without, because it could write to any memory",
@@ -46,6 +51,10 @@ fn iommu(machine: &Machine<'_>, config: &Config, report: &mut Report) {
         )
     });
     report.checked("iommu", wrong);
+}
+
+fn has_iommu(machine: &Machine<'_>) -> bool {
+    !machine.root.names("/sys/kernel/iommu_groups").is_empty()
 }
 
 /// Are the devices of DPDK's ports there, and its own?
@@ -82,59 +91,67 @@ fn vfio(machine: &Machine<'_>, config: &Config, report: &mut Report) {
     report.checked("vfio", wrong);
 }
 
-/// Can the NICs stamp that are to?
-fn stamps(machine: &Machine<'_>, config: &Config, report: &mut Report) {
-    let named = config.ports.iter().filter_map(|port| match &port.kind {
-        PortKind::Kernel(kernel) if kernel.timestamps == Timestamps::Hardware => {
+/// The ports of sockets on named interfaces whose packets a NIC may stamp.
+fn stamped_ports(config: &Config) -> impl Iterator<Item = (&Port, &KernelPort, &str)> {
+    config.ports.iter().filter_map(|port| match &port.kind {
+        PortKind::Kernel(kernel) if kernel.timestamps != Timestamps::Software => {
             Some((port, kernel, kernel.interface.as_ref()?.as_str()))
         }
-        PortKind::Kernel(KernelPort { .. }) | PortKind::Dpdk(_) => None,
-    });
-    let wrong = named.filter_map(|(port, kernel, interface)| {
-        let cannot = match machine.system.stamping(interface) {
-            Err(error) => Some(error),
-            Ok(offered) if !offered.is_usable() => Some(format!("the NIC of {interface} takes no hardware stamps")),
-            Ok(offered) => {
-                let clock = machine.system.clock(offered.phc_index.unwrap_or_default());
-                match clock {
-                    Err(error) => Some(error),
-                    Ok(clock) if !clock.runs => Some(format!("{} stands still", clock.device)),
-                    Ok(clock) if !clock.virtual_clocks.is_empty() && kernel.hardware_clock.is_none() => Some(format!(
-                        "{} runs free under virtual clocks, and no `hardware_clock` names one",
-                        clock.device
-                    )),
-                    Ok(_) => None,
-                }
+        PortKind::Kernel(_) | PortKind::Dpdk(_) => None,
+    })
+}
+
+/// Can the NICs stamp that are to?
+fn stamps(machine: &Machine<'_>, config: &Config, report: &mut Report) {
+    let must = stamped_ports(config).filter(|(_, kernel, _)| kernel.timestamps == Timestamps::Hardware);
+    let wrong = must.filter_map(|(port, kernel, interface)| {
+        let cannot = match NicStamps::of(machine, config, kernel, interface) {
+            Err(why) => why,
+            Ok(NicStamps { clock, .. }) if !clock.runs => format!("{} stands still", clock.device),
+            Ok(NicStamps { clock, .. }) if !clock.virtual_clocks.is_empty() => {
+                format!("{} runs free under virtual clocks, and no `hardware_clock` names one", clock.device)
             }
+            Ok(_) => return None,
         };
-        cannot.map(|what| {
-            Wrong::new(
-                format!("port \"{}\" asks for hardware stamps: {what}", port.name),
-                "sidereal does not start, or its stamps cannot be steered by",
-                "ethtool -T INTERFACE    # shows who can; or write `timestamps = \"software\"`",
-            )
-        })
+        Some(Wrong::new(
+            format!("port \"{}\" asks for hardware stamps: {cannot}", port.name),
+            "sidereal does not start, or its stamps cannot be steered by",
+            format!("ethtool -T {interface}    # shows what it can; or write `timestamps = \"software\"`"),
+        ))
     });
     let wrong: Vec<Wrong> = wrong.collect();
     report.checked("stamps", wrong);
 }
 
-/// Does a NIC stamp all packets whose driver suffers from it?
-fn filters(machine: &Machine<'_>, report: &mut Report) {
+/// Does a NIC stamp all packets whose driver suffers from it? Does one stamp less than the sidereal that runs with `config` needs?
+fn filters(machine: &Machine<'_>, config: Option<&Config>, report: &mut Report) {
     const CHECK: &str = "stamp_filters";
     let mut stamping = 0_usize;
     let mut wrong = Vec::new();
     for interface in machine.interfaces() {
         let Some(set) = machine.system.stamped(&interface) else { continue };
         stamping += 1;
-        let dear = machine.pci_of(&interface).and_then(|pci| machine.profiles.find(&pci.id));
-        if set.filter == RxFilter::All && dear.is_some_and(|(profile, _)| profile.all_filter_is_dear) {
+        let known = machine.pci_of(&machine.real(&interface)).and_then(|pci| machine.profiles.find(&pci.id));
+        if set.filter == RxFilter::All && known.is_some_and(|(profile, _)| profile.all_filter_is_dear) {
             wrong.push(Wrong::new(
                 format!("{interface} is set to stamp every packet"),
                 "users of this driver have seen it take a fifth of all processor time, in a lock",
                 format!(
                     "hwstamp_ctl -i {interface} -t 1 -r 12    # PTP alone; sidereal asks for no more than it needs"
                 ),
+            ));
+        }
+    }
+    let ports = config.into_iter().flat_map(|config| stamped_ports(config).map(move |port| (config, port)));
+    for (config, (port, kernel, interface)) in ports {
+        let Ok(NicStamps { filter: needed, .. }) = NicStamps::of(machine, config, kernel, interface) else { continue };
+        let Some(set) = machine.system.stamped(interface) else { continue };
+        if !(set.tx && set.filter.serves(needed)) {
+            let sent = if set.tx { "" } else { " and nothing that is sent" };
+            wrong.push(Wrong::new(
+                format!("{interface} is set to stamp {}{sent}, and port \"{}\" needs {needed}", set.filter, port.name),
+                "somebody has set it since sidereal did: packets come without stamps, and what they measure is lost",
+                "systemctl restart sidereal    # and have the other program, such as ptp4l, leave this NIC alone",
             ));
         }
     }
@@ -147,22 +164,40 @@ fn filters(machine: &Machine<'_>, report: &mut Report) {
 /// Does the firmware stamp by the clock that can be steered? Only its vendor's tool can tell.
 fn firmware(machine: &Machine<'_>, report: &mut Report) {
     const CHECK: &str = "firmware_clock";
-    let nics = machine.interfaces().into_iter().filter_map(|interface| {
-        let pci = machine.pci_of(&interface)?;
-        let setting = machine.profiles.find(&pci.id)?.0.firmware_clock.clone()?;
-        Some((interface, pci.address, setting))
+    let addresses = machine.interfaces().into_iter().filter_map(|interface| Some(machine.pci_of(&interface)?.address));
+    let addresses: BTreeSet<String> =
+        addresses.chain(machine.pci_without_interface().into_iter().map(|pci| pci.address)).collect();
+    let settings = addresses.into_iter().filter_map(|address| {
+        let setting = machine.profiles.find(&machine.pci(&address)?.id)?.0.firmware_clock.as_deref()?;
+        Some((address, setting))
     });
-    let nics: Vec<_> = nics.collect();
-    if nics.is_empty() {
+    let settings: Vec<_> = settings.collect();
+    if settings.is_empty() {
         return report.unchecked(CHECK, "no NIC here has such a setting");
     }
-    for (interface, address, setting) in nics {
-        report.unchecked(
-            CHECK,
-            format!(
-                "{interface}: `mstconfig -d {address} query {setting}` shows it; with True(1), stamps are nanoseconds of a \
-                 clock that is steered (`mstconfig -d {address} set {setting}=1`, then a cold start)"
+    let (mut wrong, mut told) = (Vec::new(), 0_usize);
+    for (address, setting) in settings {
+        let mends = format!("mstconfig -d {address} set {setting}=1    # then a cold start");
+        match machine.system.firmware_setting(&address, setting) {
+            None => report.unchecked(
+                CHECK,
+                format!(
+                    "`mstconfig -d {address} query {setting}` tells (package mstflint); where it is False(0): {mends}"
+                ),
             ),
-        );
+            Some(is_on) => {
+                told += 1;
+                wrong.extend((!is_on).then(|| {
+                    Wrong::new(
+                        format!("{address} has {setting} off"),
+                        "its stamps are ticks of a counter that nobody can steer, and no nanoseconds of its clock",
+                        mends,
+                    )
+                }));
+            }
+        }
+    }
+    if told > 0 {
+        report.checked(CHECK, wrong);
     }
 }

@@ -20,15 +20,37 @@ pub(super) fn check(machine: &Machine<'_>, config: Option<&Config>, report: &mut
             interrupts(machine, config, report);
             numa(machine, config, report);
         }
-        other => {
-            let why = other.map_or(NO_CONFIGURATION, |_| "mode \"single\" has no workers of its own");
-            for check in ["pinned_workers", "isolated_cores", "tickless_cores", "interrupts", "numa"] {
-                report.unchecked(check, why);
+        Some(_) => {
+            for check in OF_WORKERS {
+                report.unchecked(check, "mode \"single\" has no workers of its own");
+            }
+        }
+        None => {
+            for check in OF_WORKERS {
+                let seen = seen(machine, check).map(|seen| format!("; {seen}")).unwrap_or_default();
+                report.unchecked(check, format!("{NO_CONFIGURATION}{seen}"));
             }
         }
     }
     idle_states(machine, config, report);
     governor(machine, report);
+}
+
+/// What is looked at where there are workers.
+const OF_WORKERS: [&str; 5] = ["pinned_workers", "isolated_cores", "tickless_cores", "interrupts", "numa"];
+
+/// What there is to be said of such a check without knowing the workers.
+fn seen(machine: &Machine<'_>, check: &str) -> Option<String> {
+    let cores = |file: &str| {
+        let cores = machine.root.cores(&format!("{PROCESSORS}/{file}"));
+        if cores.is_empty() { format!("{file}: no core") } else { format!("{file}: cores {cores}") }
+    };
+    match check {
+        "isolated_cores" => Some(cores("isolated")),
+        "tickless_cores" => Some(cores("nohz_full")),
+        "numa" => Some(format!("nodes of memory: {}", nodes(machine).len().max(1))),
+        _ => None,
+    }
 }
 
 /// Do workers stay where they are?
@@ -93,7 +115,10 @@ fn interrupts(machine: &Machine<'_>, config: &Config, report: &mut Report) {
         let folder = format!("{INTERRUPTS}/{number}");
         // Of interrupts that nobody handles it matters not where they would go.
         let handler = machine.root.names(&folder).into_iter().find(|name| machine.root.path(&format!("{folder}/{name}")).is_dir())?;
-        let goes_to = machine.root.cores(&format!("{folder}/effective_affinity_list"));
+        // Where the kernel does not say to which one of those that are allowed, it may be any.
+        let goes_to = Some(machine.root.cores(&format!("{folder}/effective_affinity_list")));
+        let goes_to = goes_to.filter(|cores| !cores.is_empty());
+        let goes_to = goes_to.unwrap_or_else(|| machine.root.cores(&format!("{folder}/smp_affinity_list")));
         let hit: Cores = goes_to.0.iter().copied().filter(|core| workers.contains(*core)).collect();
         (!hit.is_empty()).then(|| {
             let remedy = if housekeeping.is_empty() {
@@ -114,14 +139,7 @@ fn interrupts(machine: &Machine<'_>, config: &Config, report: &mut Report) {
 
 /// Are NICs and their workers on one side of the machine?
 fn numa(machine: &Machine<'_>, config: &Config, report: &mut Report) {
-    const NODES: &str = "/sys/devices/system/node";
-    let node_names = machine.root.names(NODES).into_iter();
-    let nodes: Vec<(usize, Cores)> = node_names
-        .filter_map(|name| {
-            let number = name.strip_prefix("node")?.parse().ok()?;
-            Some((number, machine.root.cores(&format!("{NODES}/{name}/cpulist"))))
-        })
-        .collect();
+    let nodes = nodes(machine);
     if nodes.len() < 2 {
         return report.unchecked("numa", "this machine has one node of memory");
     }
@@ -146,6 +164,16 @@ fn numa(machine: &Machine<'_>, config: &Config, report: &mut Report) {
     });
     let wrong: Vec<Wrong> = wrong.collect();
     report.checked("numa", wrong);
+}
+
+/// The nodes of memory, and the cores of each.
+fn nodes(machine: &Machine<'_>) -> Vec<(usize, Cores)> {
+    const NODES: &str = "/sys/devices/system/node";
+    let node = |name: String| {
+        let number = name.strip_prefix("node")?.parse().ok()?;
+        Some((number, machine.root.cores(&format!("{NODES}/{name}/cpulist"))))
+    };
+    machine.root.names(NODES).into_iter().filter_map(node).collect()
 }
 
 /// Do cores that wait for packets sleep lightly?

@@ -2,12 +2,14 @@
 
 use sidereal_cpu::LocalCounter;
 use sidereal_dataplane::LinkSpeed;
+use sidereal_nic::ClockAbilities;
 use sidereal_nic_dpdk::{Device, DpdkPort, Eal, EalOptions, PortOptions, dpdk_version};
 use tracing::info;
 
-use super::{Link, OpenPort, Queues};
+use super::{Link, OpenPort, PortClock, Queues};
 use crate::command::Failure;
 use crate::config::{self, Config, Port, PortKind};
+use crate::stamping::Stamping;
 
 /// DPDK, started if any port needs it.
 pub(in crate::run) struct Environment(Option<Eal>);
@@ -40,15 +42,30 @@ impl Environment {
         port: &Port,
         dpdk: &config::DpdkPort,
         counter: LocalCounter,
+        stamping: &mut Stamping,
     ) -> Result<OpenPort, Failure> {
         let failed = |error: &dyn std::fmt::Display| Failure::Failed(format!("port \"{}\": {error}", port.name));
         let Some(eal) = self.0 else { return Err(failed(&"DPDK has not started")) };
         let options = PortOptions {
             queues: u16::try_from(port.queues).unwrap_or(u16::MAX),
             mtu: dpdk.mtu,
+            kernel_clock: dpdk.hardware_clock.is_some(),
             ..PortOptions::new(device(port, dpdk)?, counter)
         };
-        let opened = DpdkPort::open(eal, &options).map_err(|error| failed(&error))?;
+        let mut opened = DpdkPort::open(eal, &options).map_err(|error| failed(&error))?;
+        let clock = match (opened.clock.take(), opened.capabilities.clock) {
+            (Some(clock), Some(ClockAbilities { width, tick, .. })) => {
+                let id = stamping.add_port(&port.name, width, tick);
+                opened.name_clock(id);
+                Some(PortClock { id, clock: Box::new(clock) })
+            }
+            _ => {
+                if let Some(id) = stamping.kernel_clock(port) {
+                    opened.name_clock(id);
+                }
+                None
+            }
+        };
         Ok(OpenPort {
             queues: Queues::Dpdk(eal, opened.queues),
             capabilities: opened.capabilities,
@@ -56,6 +73,7 @@ impl Environment {
             link: Link::Monitor { monitor: Box::new(opened.monitor), mac: opened.mac },
             speed: LinkSpeed::default(),
             declined: None,
+            clock,
         })
     }
 }

@@ -34,6 +34,12 @@ impl Workers {
         LOOK_EVERY
     }
 
+    /// The Delay_Req that the workers have answered since this was last asked.
+    pub(super) fn take_answered(&mut self) -> impl Iterator<Item = Happened> {
+        let answered = self.link.take_answered();
+        answered.map(|(port, count)| Happened::PtpAnswered { port, received: count, sent: count })
+    }
+
     pub(super) fn send(&mut self, outgoing: &PtpOutgoing) -> Option<Happened> {
         let PtpOutgoing { packet, port, class, to, ref payload, stamp_wanted } = *outgoing;
         let sent = self.link.send(port, class, to, payload, stamp_wanted.then_some(packet.0));
@@ -48,11 +54,11 @@ impl Workers {
         let mut buffer = [0; MAX_MESSAGE_LEN];
         for _ in 0..MESSAGES_PER_TURN {
             let Some(frame) = self.link.receive(&mut buffer) else { break };
-            let PtpFrame { key: port, from, len, stamp, found } = frame;
+            let PtpFrame { key: port, from, len, stamp, by_nic, found } = frame;
             let found = Arrived { ticks: found, source: StampSource::Software };
-            let arrival = stamp.and_then(|stamp| clock.locate(stamp)).unwrap_or(found);
+            let arrival = stamp.and_then(|stamp| clock.locate(stamp)).or((!by_nic).then_some(found));
             let message = buffer.get(..len).unwrap_or_default().to_vec();
-            happened.push(Happened::PtpMessage { port, from, message, arrival: Some(arrival) });
+            happened.push(Happened::PtpMessage { port, from, message, arrival });
         }
         while let Some((packet, stamp)) = self.link.poll_stamp() {
             let left = stamp.and_then(|stamp| clock.locate(stamp));
