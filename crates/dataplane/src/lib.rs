@@ -25,7 +25,7 @@ pub use exception::{FrameReceiver, FrameSender, WorkerLink, frame_ring};
 pub use judge::{Judge, Service, Terms};
 pub use limits::{EXCEPTION_RING_BYTES, FRAME_MAX, SNAPSHOT_STALE_S};
 pub use nic_clock::{EngineNicClock, WorkerNicClock, nic_clock_ring};
-pub use over_ptp::{Carried, CarriedArrival, LinkSpeed, OverPtp, OverPtpParts, OverPtpServer};
+pub use over_ptp::{Carried, CarriedArrival, LinkSpeed, OverPtp, OverPtpParts, OverPtpServer, frame_len};
 pub use ptp::{
     EnginePtp, Framing, PtpFrame, PtpJudge, PtpMessage, PtpService, PtpTerms, PtpTime, PtpVerdict, WorkerPtp, ptp_link,
 };

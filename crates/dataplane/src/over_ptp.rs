@@ -4,6 +4,7 @@ mod server;
 
 pub use server::{Carried, OverPtpParts, OverPtpServer};
 
+use core::net::IpAddr;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use sidereal_ntp::{Answer, Arrival, Carriage, Header, Mode, Server};
 use sidereal_ptp::{NotCarried, NtpCarrier};
@@ -60,6 +61,15 @@ impl LinkSpeed {
             _ => Span::ZERO,
         }
     }
+}
+
+/// How long the frame of a UDP datagram of `payload` bytes to or from `peer` is, without its check sequence.
+#[must_use]
+pub const fn frame_len(peer: IpAddr, payload: usize) -> usize {
+    const ETHERNET: usize = 14;
+    const UDP: usize = 8;
+    let ip = if peer.is_ipv4() { 20 } else { 40 };
+    ETHERNET + ip + UDP + payload
 }
 
 /// A PTP message as it has come.

@@ -163,8 +163,10 @@ pub(crate) struct Sampling {
 
 /// What tells the keys of our own tokens from those of the NTP server, whose upper five bits are zero, and of PTP.
 const OURS: u64 = 1 << 62;
+/// Bytes of a frame's check sequence.
+const CHECK_SEQUENCE: u64 = 4;
 /// What a frame takes on the wire besides its bytes: check sequence, preamble, gap (IEEE 802.3 4.4.2).
-const FRAMING: u64 = 4 + 8 + 12;
+const FRAMING: u64 = CHECK_SEQUENCE + 8 + 12;
 
 impl Transmitter {
     pub(crate) fn new(TxOptions { strategy, link }: TxOptions) -> Self {
@@ -314,6 +316,14 @@ impl Transmitter {
 }
 
 impl Departures {
+    /// When a frame of `len` bytes that began to arrive at `receive` had arrived, its check sequence with it; `receive` itself where
+    /// the link's speed is not known.
+    #[inline]
+    pub(crate) const fn arrived(&self, receive: NtpTimestamp, len: usize) -> NtpTimestamp {
+        let bytes = len as u64 + CHECK_SEQUENCE;
+        NtpTimestamp::from_bits(receive.to_bits().wrapping_add(bytes.wrapping_mul(self.per_byte) >> 16))
+    }
+
     /// The T3 of the next reply.
     #[inline]
     pub(crate) const fn next(&self) -> NtpTimestamp {

@@ -15,7 +15,9 @@ use crate::limits::{FRAME_MAX, PTP_SENT_PER_TURN, SNAPSHOT_STALE_S, STAMPS_PER_T
 use crate::nic_clock::locate;
 use crate::ptp::is_ptp;
 use crate::transmit::{Held, Sampling, Transmitter, TxOptions};
-use crate::{Count, Judge, PtpTime, Residence, Terms, Verdict, WorkerCounters, WorkerLink, WorkerNicClock, WorkerPtp};
+use crate::{
+    Count, Judge, PtpTime, Residence, Terms, Verdict, WorkerCounters, WorkerLink, WorkerNicClock, WorkerPtp, frame_len,
+};
 
 /// Answers what one queue brings.
 #[derive(Debug)]
@@ -156,9 +158,9 @@ impl<R: RxQueue, T: TxQueue<R::Packet>, C: TickSource> Worker<R, T, C> {
             let by_port = packet.stamp();
             let stamp = by_port.and_then(|stamp| self.clock.read(stamp, || now, &self.counters));
             let receive = stamp.unwrap_or(found);
+            let source = by_port.filter(|_| stamp.is_some()).map(|stamp| stamp.source);
             let carried = match packet.content() {
                 Content::Frame { buffer, len, checksums } => {
-                    let source = by_port.filter(|_| stamp.is_some()).map(|stamp| stamp.source);
                     self.judge.over_ptp(buffer, len, checksums, (receive, source), &terms)
                 }
                 Content::Datagram { .. } => None,
@@ -184,9 +186,13 @@ impl<R: RxQueue, T: TxQueue<R::Packet>, C: TickSource> Worker<R, T, C> {
             if matches!(carried, Some(Verdict::Reply { .. })) {
                 self.counters.add(Count::RepliesOverPtp, 1);
             }
+            // A NIC stamps the beginning of a packet, and NTP wants its end (RFC 10030 §2).
+            let by_nic = matches!(source, Some(StampSource::Hardware | StampSource::Latch));
+            let arrived = |len| if by_nic { departures.arrived(receive, len) } else { receive };
             let verdict = match packet.content() {
                 Content::Frame { buffer, len, checksums } => {
-                    let verdict = carried.unwrap_or_else(|| self.judge.frame(buffer, len, checksums, receive, &terms));
+                    let verdict =
+                        carried.unwrap_or_else(|| self.judge.frame(buffer, len, checksums, arrived(len), &terms));
                     if matches!(verdict, Verdict::Kernel) {
                         let sent = match (&mut self.link, buffer.get(..len)) {
                             (Some(link), Some(frame)) => link.to_kernel.push(frame),
@@ -196,7 +202,9 @@ impl<R: RxQueue, T: TxQueue<R::Packet>, C: TickSource> Worker<R, T, C> {
                     }
                     verdict
                 }
-                Content::Datagram { buffer, len, flow } => self.judge.datagram(buffer, len, &flow, receive, &terms),
+                Content::Datagram { buffer, len, flow } => {
+                    self.judge.datagram(buffer, len, &flow, arrived(frame_len(flow.source, len)), &terms)
+                }
             };
             match verdict {
                 Verdict::Reply { len, kind, token } => {

@@ -5,10 +5,10 @@ mod rig;
 use rig::{Rig, frame, message, request, snapshot_at};
 use sidereal_cpu::LocalCounter;
 use sidereal_dataplane::{Count, SNAPSHOT_STALE_S};
-use sidereal_nic::{RxStamps, TxStamps};
+use sidereal_nic::{RxStamps, Stamped, TxStamps};
 use sidereal_nic_sim::{SimOptions, StampFaults};
 use sidereal_ntp::{AccessAction, AccessRule, AccessTable, Header, Mode, PeerTable, Policy, Stratum};
-use sidereal_time::{Counter, Ticks};
+use sidereal_time::{Counter, Span, Ticks};
 
 /// A NIC that stamps nothing.
 fn without_stamps() -> SimOptions {
@@ -59,6 +59,32 @@ fn the_receive_timestamp_is_the_ports_stamp() {
     // The server keeps the last bit to itself, to tell receive from transmit timestamps.
     let expected = (1_767_225_600 + 2_208_988_800) << 32 | 1 << 31;
     assert!(header.receive().to_bits().abs_diff(expected) <= 1, "{:x}", header.receive().to_bits());
+}
+
+#[test]
+fn a_nics_stamp_of_the_beginning_is_moved_to_the_end() {
+    for (rx_stamps, moved_ns) in [
+        (RxStamps::Hardware(Stamped::All), (90 + 4) * 8),
+        (RxStamps::Latch(1, Stamped::All), (90 + 4) * 8),
+        (RxStamps::Kernel, 0),
+    ] {
+        let options = SimOptions { counter: Counter::MonotonicRaw, rx_stamps, ..SimOptions::default() };
+        let mut rig = Rig::new(&options);
+        let now = LocalCounter::MonotonicRaw.now();
+        let snapshot = snapshot_at(now);
+        rig.snapshot.publish(&snapshot);
+        let began = Ticks(now.0 - 1_000_000);
+        rig.control.set_ticks(began);
+        let of = |reply: Vec<u8>| {
+            Header::of(&reply[42..]).expect("an NTP header").receive().since(snapshot.local_ntp.at(began))
+        };
+        let near = |a: Span, ns| {
+            assert!((a - Span::from_nanos(ns)).abs() < Span::from_nanos(2), "{rx_stamps:?}: {a}, not {ns} ns")
+        };
+        near(of(rig.ask(&request("10.77.0.2:4000", 1)).expect("a reply")), 0);
+        rig.speed.set(1000);
+        near(of(rig.ask(&request("10.77.0.2:4000", 1)).expect("a reply")), moved_ns);
+    }
 }
 
 #[test]

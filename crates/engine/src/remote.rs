@@ -139,7 +139,10 @@ impl Remote {
             return None;
         };
         let received = match &peer.carrier {
-            None => Ok(peer.association.receive(payload, arrival, now, context)),
+            None => {
+                let arrival = Arrived { ticks: context.clock.later(arrival.ticks, reception), ..arrival };
+                Ok(peer.association.receive(payload, arrival, now, context))
+            }
             Some(carrier) => carried(carrier, payload).map(|(message, correction)| {
                 let carriage = Carriage { correction, reception };
                 peer.association.receive_over_ptp(message, arrival, carriage, now, context)

@@ -28,15 +28,23 @@ class Outcome:
     truth: list = field(default_factory=list)
 
 
-def nics(delay):
-    """Two igb on one hub; with `delay`, one hub for each and two more of them for the switch in between."""
-    count, arguments = (4 if delay else 2), []
-    for number in range(count):
-        hub = number % 2 if delay else 0
-        arguments += ["-netdev", f"hubport,id=net{number},hubid={hub}"]
+def nics():
+    """Two igb on one hub."""
+    arguments = []
+    for number in range(2):
+        arguments += ["-netdev", f"hubport,id=net{number},hubid=0"]
         arguments += ["-device", f"pcie-root-port,id=root{number},bus=pcie.0,chassis={number + 1},slot={number + 1}"]
         arguments += ["-device", f"igb,bus=root{number},netdev=net{number},mac=52:54:00:00:00:{number + 1:02x}"]
     return arguments
+
+
+def link(delay_line, settings):
+    """What holds up what each NIC sends, where the experiment's `delay` and `jitter` (ns) say so."""
+    if "delay" not in settings:
+        return []
+    filters = [f"filter-replay,id=line{number},netdev=net{number},queue=rx" for number in range(2)]
+    arguments = ["-plugin", f"{delay_line},delay={settings['delay']},jitter={settings.get('jitter', 0)}"]
+    return arguments + [word for line in filters for word in ("-object", line)]
 
 
 def boot(guest, experiment, directory, programs):
@@ -50,7 +58,7 @@ def boot(guest, experiment, directory, programs):
     command += ["-kernel", guest.kernel, "-initrd", guest.initramfs, "-append", words]
     command += ["-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap"]
     command += ["-virtfs", f"local,path={out},mount_tag=out,security_model=none"]
-    command += [*nics(experiment.settings.get("delay") == "yes"), *experiment.qemu]
+    command += [*nics(), *link(guest.delay_line, experiment.settings), *experiment.qemu]
     begin, failures = time.monotonic(), []
     with open(directory / "console.log", "wb") as console:
         try:

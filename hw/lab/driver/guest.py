@@ -1,4 +1,4 @@
-"""What the guest is made of, built once and kept: a Debian tree with a kernel, an initramfs, and our two C programs."""
+"""What the guest is made of, built once and kept: a Debian tree with a kernel, an initramfs, and our C programs."""
 
 import lzma
 import os
@@ -12,19 +12,23 @@ HOME = Path(__file__).resolve().parent.parent
 REPOSITORY = HOME.parent.parent
 
 SUITE = "trixie"
+# Where chrony is from: from 4.9 on it speaks NTP over PTP as RFC 10030 has it.
+NEXT_SUITE = "forky"
 MIRROR = "http://deb.debian.org/debian"
-PACKAGES = (
-    "busybox-static ethtool iproute2 iputils-ping kmod libnuma1 libpcap0.8t64 linuxptp pciutils procps tcpdump".split()
-)
-# The kernel is unpacked, not installed: nothing boots from this tree, so that it needs neither initramfs-tools nor a boot loader.
-FETCH_KERNEL = """
+PACKAGES = "busybox-static ethtool iproute2 iputils-ping kmod libnuma1 libpcap0.8t64 linuxptp pciutils procps tcpdump".split()
+CHRONY_NEEDS = "libcap2 libedit2 libgnutls30t64 libnettle8t64 libseccomp2".split()
+# Of the next suite only what is asked for. Its mirrors may be weeks behind; what they have is signed all the same.
+APT_OPTIONS = (f'APT::Default-Release "{SUITE}"', 'Acquire::Check-Valid-Until "false"')
+# Kernel and chrony are unpacked, not installed: nothing boots from this tree, so that it needs neither initramfs-tools nor a boot
+# loader, and nobody's daemon is to run in it.
+UNPACK = f"""
 set -e
 cd "$1/var/tmp"
 export APT_CONFIG=$MMDEBSTRAP_APT_CONFIG
 kernel=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: \\(linux-image-[0-9].*\\)/\\1/p' | head -n 1)
-apt-get download -o APT::Sandbox::User=root "$kernel"
-dpkg-deb -x linux-image-*.deb "$1"
-rm linux-image-*.deb
+apt-get download -o APT::Sandbox::User=root "$kernel" chrony/{NEXT_SUITE}
+for package in *.deb; do dpkg-deb -x "$package" "$1"; done
+rm *.deb
 chroot "$1" depmod "$(ls "$1/usr/lib/modules")"
 """
 # Without these the tree cannot be reached from the initramfs.
@@ -50,6 +54,10 @@ class Guest:
     def kernel(self):
         return next(self.tree.glob("boot/vmlinuz-*"))
 
+    @property
+    def delay_line(self):
+        return self.programs / "delay_line.so"
+
     def prepare(self, say):
         """Builds what is missing; `say` is told of what takes time."""
         require_tools()
@@ -59,25 +67,33 @@ class Guest:
         self._build_initramfs()
 
     def _build_tree(self, say):
-        recipe = "\n".join([SUITE, *PACKAGES, FETCH_KERNEL])
+        packages = [*PACKAGES, *CHRONY_NEEDS]
+        recipe = "\n".join([SUITE, *packages, UNPACK])
         stamp = self.cache / "tree.recipe"
         if stamp.exists() and stamp.read_text() == recipe:
             return
         say(f"building the guest's Debian tree in {self.tree} (once, about a minute)")
         shutil.rmtree(self.tree, ignore_errors=True)
         mode = "root" if os.geteuid() == 0 else "unshare"
-        command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--mode={mode}", f"--include={','.join(PACKAGES)}"]
-        command += [f"--customize-hook={FETCH_KERNEL}", SUITE, self.tree, f"deb {MIRROR} {SUITE} main"]
+        command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--mode={mode}", f"--include={','.join(packages)}"]
+        command += [f"--aptopt={option}" for option in APT_OPTIONS]
+        command += [f"--customize-hook={UNPACK}", SUITE, self.tree]
+        command += [f"deb {MIRROR} {suite} main" for suite in (SUITE, NEXT_SUITE)]
         run(command, "the guest's Debian tree could not be built")
         stamp.write_text(recipe)
 
     def _build_programs(self):
         self.programs.mkdir(exist_ok=True)
         for source in (HOME / "programs").glob("*.c"):
-            program = self.programs / source.stem
-            if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
-                command = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", program, source]
-                run(command, f"{source} could not be compiled")
+            if source.stem == self.delay_line.stem:
+                self._compile(source, self.delay_line, "-shared", "-fPIC")
+            else:
+                self._compile(source, self.programs / source.stem, "-static")
+
+    def _compile(self, source, program, *how):
+        if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+            command = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", *how, "-o", program, source]
+            run(command, f"{source} could not be compiled")
 
     def _build_initramfs(self):
         modules = self.kernel.name.replace("vmlinuz-", "")
@@ -103,6 +119,9 @@ def require_tools():
     devices = subprocess.run(["qemu-system-x86_64", "-device", "help"], capture_output=True, text=True, check=False)
     if '"igb"' not in devices.stdout:
         raise CannotRun("this QEMU has no igb (8.0 and later have): scripts/setup --test")
+    options = subprocess.run(["qemu-system-x86_64", "-help"], capture_output=True, text=True, check=False)
+    if "\n-plugin " not in options.stdout:
+        raise CannotRun("this QEMU was built without plugins, which a link with delay is")
 
 
 def run(command, failure):

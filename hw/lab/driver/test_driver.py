@@ -5,7 +5,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from driver.boot import Outcome, by_model, nics, outcome
+from driver.boot import Outcome, by_model, link, outcome
 from driver.experiments import Experiment, experiments
 from driver.guest import HOME, initramfs, load_order
 from driver.verdict import judge
@@ -87,9 +87,11 @@ class Lists(unittest.TestCase):
         other = Experiment("other", "", "ptp", {"leader": "sidereal", "follower": "ptp4l", "vlan": 2}, reference="ptp4l")
         self.assertEqual(other.reference_experiment().name, COMPARED.reference_experiment().name)
 
-    def test_a_link_with_delay_has_a_switch(self):
-        self.assertEqual(sum(word.startswith("igb,") for word in nics(False)), 2)
-        self.assertEqual(sum(word.startswith("igb,") for word in nics(True)), 4)
+    def test_a_link_with_delay_holds_up_both_ends(self):
+        self.assertEqual(link("line.so", {}), [])
+        arguments = link("line.so", {"delay": 5000, "jitter": 7})
+        self.assertEqual(arguments[:2], ["-plugin", "line.so,delay=5000,jitter=7"])
+        self.assertEqual(arguments[2:].count("-object"), 2)
 
 
 class Parts(unittest.TestCase):

@@ -33,6 +33,15 @@ background() {
     "$@" >>"$logs/$name" 2>&1 &
 }
 
+# background_until SOCKET NAME COMMAND...: the same, and waits until it listens there. To load a program takes guest's time as long as the
+# host needs for it, which is to be over when clocks begin to settle.
+background_until() {
+    local socket=$1
+    shift
+    background "$@"
+    until_true 600 test -S "$socket" || fail "$1 does not start"
+}
+
 in_leader() { ip netns exec leader "$@"; }
 in_follower() { ip netns exec follower "$@"; }
 
@@ -60,11 +69,17 @@ nics_up() {
     until_true 5 test -d "/sys/bus/pci/devices/$follower_device/ptp" || fail "the NICs have no clocks"
     nic_up leader "$leader_device" "$leader_address" lead0
     nic_up follower "$follower_device" "$follower_address" follow0
-    [[ ${delay:-} != yes ]] || switch_up
-    [[ $leader$follower == *dpdk* ]] || until_true 10 link_works || fail "the link does not work"
+    [[ $leader$follower == *dpdk* ]] && return
+    until_true 10 link_works || fail "the link does not work"
+    ((round_trip_us * 1000 >= 2 * ${delay:-0})) || fail "the link does not have its delay: $round_trip_us us there and back"
 }
 
-link_works() { in_follower ping -q -c 1 -W 1 "$leader_address" >/dev/null; }
+link_works() {
+    local said
+    said=$(in_follower ping -q -c 3 -i 0.1 -W 1 "$leader_address") || return
+    # rtt min/avg/max/mdev = 0.312/0.345/0.401/0.020 ms
+    [[ $said =~ mdev\ =\ ([0-9]+)\.([0-9]{3})/ ]] && round_trip_us=$((10#${BASH_REMATCH[1]}${BASH_REMATCH[2]}))
+}
 
 # nic_up ROLE DEVICE ADDRESS NAME
 nic_up() {
@@ -103,20 +118,6 @@ nic_to_vfio() {
     echo "$1" >"$place/driver/unbind"
     echo "$1" >/sys/bus/pci/drivers_probe
     [[ $(readlink "$place/driver") == */vfio-pci ]] || fail "vfio-pci does not take $1"
-}
-
-# A switch between the two NICs, made of two more: store and forward, with 100 us more in each direction.
-switch_up() {
-    local ports=(/sys/bus/pci/devices/0000:0[34]:00.0/net/*)
-    local here=${ports[0]##*/} there=${ports[1]##*/}
-    for port in "$here" "$there"; do
-        sysctl -qw "net.ipv6.conf.$port.disable_ipv6=1"
-        ethtool -C "$port" rx-usecs 0 || true
-        ip link set "$port" promisc on up
-        tc qdisc add dev "$port" clsact
-    done
-    tc filter add dev "$here" ingress matchall action mirred egress redirect dev "$there"
-    tc filter add dev "$there" ingress matchall action mirred egress redirect dev "$here"
 }
 
 # stamps_for_ptp: makes QEMU's NICs stamp what each end has to: Delay_Req arrive at the leader, Sync at the follower.

@@ -34,6 +34,8 @@ pub(crate) struct Rig {
     pub(crate) worker: Worker<SimRx, SimTx>,
     pub(crate) client: SimPort,
     pub(crate) control: SimControl,
+    /// Not known at first.
+    pub(crate) speed: LinkSpeed,
     pub(crate) counters: Arc<WorkerCounters>,
     pub(crate) residence: ResidenceReader,
     pub(crate) snapshot: SeqlockWriter<Snapshot, SNAPSHOT_WORDS>,
@@ -75,6 +77,7 @@ impl Rig {
         let (snapshot, snapshot_reader) = seqlock(snapshot_at(LocalCounter::MonotonicRaw.now()));
         let (policy, policy_reader) = table(policy());
         let counters = Arc::new(WorkerCounters::new());
+        let speed = LinkSpeed::default();
         let (residence, residence_reader) = residence();
         let (link, for_kernel, of_kernel) = WorkerLink::new();
         let (responders, _) = table(Responders::default());
@@ -84,7 +87,7 @@ impl Rig {
             rx: port.rx,
             tx: port.tx,
             counter: LocalCounter::MonotonicRaw,
-            transmit: TxOptions { strategy: TxStrategy::of(&options.capabilities(), None), link: LinkSpeed::default() },
+            transmit: TxOptions { strategy: TxStrategy::of(&options.capabilities(), None), link: speed.clone() },
             snapshot: snapshot_reader,
             policy: policy_reader,
             judge,
@@ -99,6 +102,7 @@ impl Rig {
             worker,
             client,
             control,
+            speed,
             counters,
             residence,
             snapshot,

@@ -1,6 +1,5 @@
 //! How fast the links of the kernel's interfaces are.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -50,14 +49,6 @@ const INTERFACES: &str = "/sys/class/net";
 /// How fast the link of the interface called `name` is, in megabits a second; 0 where the kernel does not say.
 pub(super) fn link_megabits(name: &str) -> u32 {
     megabits(&Path::new(INTERFACES).join(name))
-}
-
-/// How long the frame of a UDP datagram to or from `peer` is, without its check sequence.
-pub(super) const fn frame_len(peer: IpAddr, payload: usize) -> usize {
-    const ETHERNET: usize = 14;
-    const UDP: usize = 8;
-    let ip = if peer.is_ipv4() { 20 } else { 40 };
-    ETHERNET + ip + UDP + payload
 }
 
 /// The speed of an interface; -1 is what the kernel says of one that is down.

@@ -1,7 +1,8 @@
 //! The sockets of associations: which packet leaves by which, and whose answer comes by which.
 
+use nix::net::if_::if_nametoindex;
 use sidereal_cpu::LocalCounter;
-use sidereal_dataplane::LinkSpeed;
+use sidereal_dataplane::{LinkSpeed, frame_len};
 use sidereal_engine::{Endpoint, MAX_SOURCES, Outgoing, PacketId, SourceId};
 use sidereal_nic_kernel::{AssociationSocket, DATAGRAM_BYTES, OpenError, Timestamping};
 use sidereal_ntp::{Header, Mode};
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 use tracing::{debug, warn};
 
 use super::happened::{Happened, is_unreachable};
-use super::link_speeds::{LinkSpeeds, frame_len};
+use super::link_speeds::LinkSpeeds;
 use super::ports::ntp_port;
 use super::waiting::Ready;
 use crate::config::Config;
@@ -69,6 +70,8 @@ struct Held {
     kind: Kind,
     peer: SocketAddr,
     socket: AssociationSocket,
+    /// The index of the interface whose NIC stamps its packets, where one does.
+    stamped_by: Option<u32>,
     used: Instant,
     /// The packets whose stamps are waited for, and when they were sent by our own counter.
     sent: Vec<(PacketId, Ticks)>,
@@ -163,13 +166,11 @@ impl Sockets {
     /// Has sockets on the NTP port that hear `from` on behalf of `source`: what it sends to us, and to all.
     pub(super) fn listen(&mut self, source: SourceId, from: SocketAddr, now: Instant) {
         if !self.has(source, Kind::Ntp, from) {
-            let opened = AssociationSocket::connect_from(self.ntp_port, from, None)
-                .and_then(|socket| self.stamped(socket, from));
+            let opened = AssociationSocket::connect_from(self.ntp_port, from, None);
             self.hold(opened, source, Kind::Ntp, from, now);
         }
         if !self.has(source, Kind::Listener, from) {
-            let opened =
-                AssociationSocket::listen(self.ntp_port, from.ip()).and_then(|socket| self.stamped(socket, from));
+            let opened = AssociationSocket::listen(self.ntp_port, from.ip());
             self.hold(opened, source, Kind::Listener, from, now);
         }
     }
@@ -233,16 +234,22 @@ impl Sockets {
                 AssociationSocket::connect_from(self.ntp_port, peer, ttl)?
             }
         };
-        let socket = self.stamped(socket, peer)?;
-        self.held.push(Held { source, kind, peer, socket, used: now, sent: Vec::new() });
+        let (socket, stamped_by) = self.stamped(socket, peer)?;
+        self.held.push(Held { source, kind, peer, socket, stamped_by, used: now, sent: Vec::new() });
         Ok(self.held.len() - 1)
     }
 
-    /// Has the NIC stamp what goes to `peer` and comes from it, where one does on the way there.
-    fn stamped(&self, socket: AssociationSocket, peer: SocketAddr) -> Result<AssociationSocket, OpenError> {
+    /// Has the NIC stamp what goes to `peer` and comes from it, where one does on the way there; the index of its interface.
+    fn stamped(
+        &self,
+        socket: AssociationSocket,
+        peer: SocketAddr,
+    ) -> Result<(AssociationSocket, Option<u32>), OpenError> {
         match way_to(peer, &self.stamping) {
-            Some((interface, timestamping)) => socket.by_interface(interface, timestamping),
-            None => Ok(socket),
+            Some((interface, timestamping)) => {
+                Ok((socket.by_interface(interface, timestamping)?, if_nametoindex(interface).ok()))
+            }
+            None => Ok((socket, None)),
         }
     }
 
@@ -258,9 +265,10 @@ impl Sockets {
         peer: SocketAddr,
         now: Instant,
     ) {
-        match opened {
-            Ok(socket) => {
-                self.held.push(Held { source: Some(source), kind, peer, socket, used: now, sent: Vec::new() });
+        match opened.and_then(|socket| self.stamped(socket, peer)) {
+            Ok((socket, stamped_by)) => {
+                let source = Some(source);
+                self.held.push(Held { source, kind, peer, socket, stamped_by, used: now, sent: Vec::new() });
             }
             Err(error) => warn!("nothing that {peer} sends by itself is heard: {error}"),
         }
@@ -318,14 +326,13 @@ impl Held {
         // A datagram that was cut is no message of ours.
         let payload = buffer.get(..received.len)?.to_vec();
         let (source, from) = (self.source?, received.from);
-        let mut reception = Span::ZERO;
-        if let (Kind::PtpEvent, Some(interface)) = (self.kind, received.interface) {
-            if !is_carried_answer(&payload) {
-                return Some(Heard::Stray(Stray { source, interface, from, message: payload, arrival }));
-            }
-            let link = LinkSpeed::of(speeds.megabits(interface, now));
-            reception = link.reception(arrival.source, frame_len(from.ip(), payload.len()));
+        if let (Kind::PtpEvent, Some(interface)) = (self.kind, received.interface)
+            && !is_carried_answer(&payload)
+        {
+            return Some(Heard::Stray(Stray { source, interface, from, message: payload, arrival }));
         }
+        let megabits = received.interface.or(self.stamped_by).map_or(0, |interface| speeds.megabits(interface, now));
+        let reception = LinkSpeed::of(megabits).reception(arrival.source, frame_len(from.ip(), payload.len()));
         Some(Heard::Here(Happened::Datagram { source, from, payload, arrival, reception }))
     }
 

@@ -18,12 +18,12 @@ END
 
 lead_by_ptp4l() {
     { ptp4l_common "$leader_clock"; printf '%s\n' "priority1 10" "uds_address /run/leader"  "uds_ro_address /run/leader-ro"; } >/tmp/leader.conf
-    background ptp4l-leader in_leader ptp4l -m -q -f /tmp/leader.conf -i "$leader_nic"
+    background_until /run/leader ptp4l-leader in_leader ptp4l -m -q -f /tmp/leader.conf -i "$leader_nic"
 }
 
 follow_by_ptp4l() {
     { ptp4l_common "$follower_clock"; printf '%s\n' "clientOnly 1" "uds_address /run/follower" "uds_ro_address /run/follower-ro"; } >/tmp/follower.conf
-    background ptp4l-follower in_follower ptp4l -m -q -f /tmp/follower.conf -i "$follower_nic"
+    background_until /run/follower ptp4l-follower in_follower ptp4l -m -q -f /tmp/follower.conf -i "$follower_nic"
 }
 
 check_leader_ptp4l() { grep -q 'to MASTER' "$logs/ptp4l-leader" || fail "ptp4l does not lead"; }

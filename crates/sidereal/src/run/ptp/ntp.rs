@@ -1,6 +1,6 @@
 //! NTP that comes to the sockets of PTP, answered there.
 
-use sidereal_dataplane::{Carried, OverPtpServer};
+use sidereal_dataplane::{Carried, OverPtpServer, frame_len};
 use sidereal_nic_kernel::{PtpDatagram, PtpSocket};
 use sidereal_ptp::{Address, MessageClass};
 use sidereal_time::{Arrived, TxToken};
@@ -8,7 +8,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use tracing::debug;
 
 use super::domains::Incoming;
-use crate::run::link_speeds::frame_len;
 
 /// What tells the keys of replies to NTP from the engine's packets, which are of sources and have this bit never set, as little
 /// as the keys of the NTP server do.
