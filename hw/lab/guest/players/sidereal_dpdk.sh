@@ -31,6 +31,7 @@ directory = "$run/$role/state"
 
 $tables
 END
+    in_memory "/host$sidereal"
     background_until "$run/$role/control" "sidereal-$role" in_host "$role" env ${libraries:+LD_LIBRARY_PATH="$libraries"} \
         "$sidereal" run --config "$run/$role/sidereal.toml"
     background "models-$role" record_model "$role"
