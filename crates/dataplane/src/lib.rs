@@ -27,7 +27,8 @@ pub use limits::{EXCEPTION_RING_BYTES, FRAME_MAX, SNAPSHOT_STALE_S};
 pub use nic_clock::{EngineNicClock, WorkerNicClock, nic_clock_ring};
 pub use over_ptp::{Carried, CarriedArrival, LinkSpeed, OverPtp, OverPtpParts, OverPtpServer, frame_len};
 pub use ptp::{
-    EnginePtp, Framing, PtpFrame, PtpJudge, PtpMessage, PtpService, PtpTerms, PtpTime, PtpVerdict, WorkerPtp, ptp_link,
+    EnginePtp, Framing, NicStamps, PtpFrame, PtpJudge, PtpMessage, PtpService, PtpTerms, PtpTime, PtpVerdict,
+    WorkerPtp, ptp_link,
 };
 pub use residence::{Residence, ResidenceReader, residence};
 pub use thread::{Idle, Placement, PlacementError, run};

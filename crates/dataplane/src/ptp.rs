@@ -17,6 +17,7 @@ pub(crate) use self::judge::may_be_ptp;
 pub use self::judge::{PtpJudge, PtpMessage, PtpVerdict};
 pub(crate) use self::link::is_ptp;
 pub use self::link::{EnginePtp, WorkerPtp, ptp_link};
+pub use self::nic_stamps::NicStamps;
 pub use self::time::PtpTime;
 
 /// A PTP Port that a port carries.
@@ -39,8 +40,8 @@ pub struct PtpTerms<'a> {
     pub responders: &'a sidereal_ptp::Responders,
     /// The time; `None` where it is too old to be told.
     pub time: Option<PtpTime<'a>>,
-    /// Whether the NIC stamps event messages: one without a stamp has no time of arrival then.
-    pub by_nic: bool,
+    /// Which event messages the NIC stamps: one without a stamp has no time of arrival then.
+    pub nic_stamps: NicStamps,
 }
 
 /// A message that a worker has handed to the engine.

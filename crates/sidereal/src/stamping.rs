@@ -37,6 +37,7 @@ pub(crate) enum ReadBy {
     /// By the kernel, as `/dev/ptpN`; it shows this scale.
     Device(DevicePath, TimeScale),
     /// By the worker of the port of this name, whose packets it stamps: it runs free.
+    #[cfg_attr(not(feature = "dpdk"), expect(dead_code, reason = "only ports of DPDK have such a clock"))]
     Port {
         /// The port's name.
         name: PortName,
@@ -56,6 +57,8 @@ pub(crate) struct Stamped {
     pub(crate) timestamping: Timestamping,
     /// What the NIC was to stamp of all that comes.
     wanted: RxFilter,
+    /// Whether packets of NTP have its stamps both ways: those of a NIC on one way alone say less than the kernel's on both.
+    pub(crate) ntp: bool,
 }
 
 /// An interface whose packets the kernel stamps, because its NIC does not.
@@ -104,7 +107,8 @@ impl Stamping {
             if stamping.interfaces.iter().any(|known| known.interface == interface) {
                 continue;
             }
-            let enabled = find(config, kernel, interface, counter).and_then(|found| stamping.set(interface, &found));
+            let enabled =
+                find(config, kernel, interface, counter).and_then(|found| stamping.set(interface, kernel, &found));
             match enabled {
                 Ok(()) => {}
                 Err(invalid) if kernel.timestamps == Timestamps::Hardware => {
@@ -180,7 +184,7 @@ impl Stamping {
         ClockId(u8::try_from(place + 1).unwrap_or(u8::MAX))
     }
 
-    fn set(&mut self, interface: &str, found: &Found) -> Result<(), Invalid> {
+    fn set(&mut self, interface: &str, kernel: &KernelPort, found: &Found) -> Result<(), Invalid> {
         let device: DevicePath = found.device.display().to_string().parse()?;
         let Enabled { device: nic, filter, previous } = enable_stamping(interface, found.wanted).map_err(|error| {
             Invalid::new(error.to_string(), "give the program what it lacks, or write \"software\"")
@@ -193,7 +197,9 @@ impl Stamping {
         }
         let clock = self.stamps_by(&device);
         let timestamping = Timestamping::Hardware { clock, bind_phc: found.bind_phc, filter };
-        self.interfaces.push(Stamped { interface: interface.to_owned(), timestamping, wanted: found.wanted });
+        // Who insists on the NIC's knows one that stamps more than its driver says.
+        let ntp = filter.serves(RxFilter::Ntp) || kernel.timestamps == Timestamps::Hardware;
+        self.interfaces.push(Stamped { interface: interface.to_owned(), timestamping, wanted: found.wanted, ntp });
         Ok(())
     }
 }

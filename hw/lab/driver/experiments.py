@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LIST = Path(__file__).resolve().parent.parent / "experiments.toml"
-# Settings that are for a player, not for the link.
-OF_PLAYERS = ("dpdk", "without_tx_stamps")
+# Settings that are for a player, not for the link; and how long it takes, which is long enough for the reference where nothing is said.
+OF_PLAYERS = ("dpdk", "without_tx_stamps", "settle", "seconds")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@
 
 nics_up
 stamps_for_ptp
-[[ -z ${without_tx_stamps:-} ]] || background igb_no_tx_stamps "/host$programs/igb_no_tx_stamps" "$follower_device"
 "lead_by_$leader"
 "follow_by_$follower"
 # The distribution's DPDK brings so many drivers that loading them takes the emulator long.

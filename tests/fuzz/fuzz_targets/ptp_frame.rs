@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sidereal_dataplane::{Framing, PtpJudge, PtpService, PtpTerms, PtpTime, PtpVerdict};
+use sidereal_dataplane::{Framing, NicStamps, PtpJudge, PtpService, PtpTerms, PtpTime, PtpVerdict};
 use sidereal_engine::NicClocks;
 use sidereal_nic::RxChecksums;
 use sidereal_ptp::{
@@ -25,7 +25,7 @@ fuzz_target!(|input: &[u8]| {
     let local = model();
     let clock = NtpClock::new(&local, 37, None);
     let time = PtpTime { local: &local, local_ntp: &clock, realtime_ntp: &clock, nics: &NicClocks::default(), now: NOW };
-    let terms = PtpTerms { responders: &responders, time: (choice & 0x80 != 0).then_some(time), by_nic: choice & 0x40 != 0 };
+    let terms = PtpTerms { responders: &responders, time: (choice & 0x80 != 0).then_some(time), nic_stamps: NicStamps::claimed(choice & 0x40 != 0) };
     let checksums = CHECKSUMS[usize::from(choice >> 4 & 3) % CHECKSUMS.len()];
 
     let mut buffer = frame.to_vec();
@@ -36,7 +36,7 @@ fuzz_target!(|input: &[u8]| {
             assert!(message.message.len() >= HEADER_LEN && message.message.end <= frame.len(), "no message");
             assert_eq!(&buffer[..frame.len()], frame, "a frame that is not answered was changed");
         }
-        Some(PtpVerdict::Drop(_)) | None => {
+        Some(PtpVerdict::Drop(_) | PtpVerdict::Unstamped { .. }) | None => {
             assert_eq!(&buffer[..frame.len()], frame, "a frame that is not answered was changed");
         }
     }

@@ -1,11 +1,11 @@
 //! The PTP messages among the packets of a burst.
 
 use sidereal_nic::RxChecksums;
+use sidereal_ptp::PortKey;
 use sidereal_time::{Counter, Rate, Stamp, Ticks};
 
 use super::link::{Answered, Handed, Inlet};
-use super::nic_stamps::NicStamps;
-use super::{PtpJudge, PtpMessage, PtpTerms, PtpTime, PtpVerdict, WorkerPtp};
+use super::{NicStamps, PtpJudge, PtpMessage, PtpTerms, PtpTime, PtpVerdict, WorkerPtp};
 use crate::{Count, DropReason, PtpDrop, WorkerCounters};
 
 /// Deals with the PTP messages of one burst.
@@ -29,7 +29,7 @@ impl WorkerPtp {
         counters: &'a WorkerCounters,
     ) -> PtpBurst<'a> {
         let Self { judge, responders, nic_stamps, answered, inlet, .. } = self;
-        let terms = PtpTerms { responders: responders.current(), time, by_nic: nic_stamps.are_expected() };
+        let terms = PtpTerms { responders: responders.current(), time, nic_stamps: *nic_stamps };
         PtpBurst { judge, terms, nic_stamps, answered, inlet, found, counters }
     }
 }
@@ -47,29 +47,33 @@ impl PtpBurst<'_> {
         checksums: RxChecksums,
         stamp: Option<Stamp>,
     ) -> Option<Option<usize>> {
-        let by_nic = stamp.is_some_and(|stamp| matches!(stamp.counter, Counter::Nic(_)));
         match self.judge.frame(buffer, len, checksums, stamp, &self.terms)? {
             PtpVerdict::DelayResp { len, key } => {
                 self.counters.add(Count::DelayResponses, 1);
                 self.answered.add(key);
-                self.nic_stamps.note(by_nic);
+                self.note(key, stamp);
                 return Some(Some(len));
+            }
+            PtpVerdict::Unstamped { key } => {
+                self.note(key, stamp);
+                self.counters.dropped(DropReason::Ptp(PtpDrop::Unstamped));
             }
             PtpVerdict::Engine(message) => {
                 let is_event = buffer.get(message.message.start).is_some_and(|kind| kind & GENERAL_BIT == 0);
-                if is_event {
-                    self.nic_stamps.note(by_nic);
-                }
-                self.hand_over(message, buffer, (stamp, is_event && self.terms.by_nic));
+                let by_nic = is_event && self.note(message.key, stamp);
+                self.hand_over(message, buffer, (stamp, by_nic));
             }
-            PtpVerdict::Drop(reason) => {
-                if reason == DropReason::Ptp(PtpDrop::Unstamped) {
-                    self.nic_stamps.note(by_nic);
-                }
-                self.counters.dropped(reason);
-            }
+            PtpVerdict::Drop(reason) => self.counters.dropped(reason),
         }
         Some(None)
+    }
+
+    /// Takes note of the stamp of an event message, or that it has none. Whether it should have had one.
+    fn note(&mut self, key: PortKey, stamp: Option<Stamp>) -> bool {
+        let Some(transport) = self.judge.transport(key) else { return false };
+        let by_nic = stamp.is_some_and(|stamp| matches!(stamp.counter, Counter::Nic(_)));
+        self.nic_stamps.note(transport, by_nic);
+        self.terms.nic_stamps.are_expected(transport)
     }
 
     fn hand_over(&mut self, message: PtpMessage, buffer: &[u8], stamp: (Option<Stamp>, bool)) {

@@ -45,6 +45,11 @@ pub enum PtpVerdict {
         /// The PTP Port that answers.
         key: PortKey,
     },
+    /// A Delay_Req whose time of arrival nobody knows: the NIC should have stamped it and did not, or not believably.
+    Unstamped {
+        /// The PTP Port that it is for.
+        key: PortKey,
+    },
     /// It wants thought: the engine shall have it.
     Engine(PtpMessage),
     /// Nobody here wants it.
@@ -127,6 +132,11 @@ impl PtpJudge {
             }
         }
         Self { ports, ipv4, ipv6, ethernet }
+    }
+
+    /// What the messages of one of these ports travel in.
+    pub(crate) fn transport(&self, key: PortKey) -> Option<Transport> {
+        self.ports.iter().find(|port| port.key == key).map(|port| port.framing.transport())
     }
 
     /// The verdict on the frame in `buffer[..len]`, which has this stamp, if it is PTP to one of these ports; `None` of every
@@ -230,7 +240,7 @@ impl PtpJudge {
         let Request { place, back, start, len } = request;
         let port = self.ports.get(place)?;
         let (responder, time) = (terms.responders.of(port.key)?, terms.time?);
-        let received = time.received(stamp, terms.by_nic)?;
+        let received = time.received(stamp, terms.nic_stamps.are_expected(port.framing.transport()))?;
         let len = responder.answer(buffer.get_mut(start..)?, len, received).ok()?;
         let len = port.framing.answer(back, buffer, start..start + len);
         Some(PtpVerdict::DelayResp { len, key: port.key })
@@ -360,7 +370,8 @@ fn answer(
 ) -> Result<PtpVerdict, Refused> {
     let responder = terms.responders.of(port.key).ok_or(PtpDrop::NotLeading)?;
     let time = terms.time.ok_or(PtpDrop::StaleClock)?;
-    let received = time.received(stamp, terms.by_nic).ok_or(PtpDrop::Unstamped)?;
+    let by_nic = terms.nic_stamps.are_expected(port.framing.transport());
+    let Some(received) = time.received(stamp, by_nic) else { return Ok(PtpVerdict::Unstamped { key: port.key }) };
     let Around { from, mac, to, message, .. } = around;
     let start = message.start;
     let len = responder.answer(buffer.get_mut(start..).unwrap_or_default(), message.len(), received)?;

@@ -8,8 +8,8 @@ use sidereal_publish::{TableReader, TableWriter};
 use sidereal_time::{Rate, Span, Stamp, StampPriority, Ticks, TxToken};
 use std::sync::Arc;
 
+use super::NicStamps;
 use super::next_hops::NextHops;
-use super::nic_stamps::NicStamps;
 use super::{Framing, PtpFrame, PtpJudge, PtpMessage, PtpService, ip};
 use crate::limits::{
     PTP_FRAME_MAX, PTP_RING_HEARD, PTP_RING_OUTGOING, PTP_STAMPS, PTP_TO_ENGINE_BURST, PTP_TO_ENGINE_PER_S,

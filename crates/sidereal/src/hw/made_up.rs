@@ -58,6 +58,7 @@ struct Kernel {
     holds: bool,
     firmware: Option<bool>,
     tx_by_kernel: bool,
+    is_root: bool,
 }
 
 impl System for Kernel {
@@ -92,6 +93,10 @@ impl System for Kernel {
 
     fn holders(&self, _device: &Path) -> Vec<Rival> {
         if self.holds { self.rivals.clone() } else { Vec::new() }
+    }
+
+    fn sees_open_files(&self) -> bool {
+        self.is_root
     }
 
     fn firmware_setting(&self, _address: &str, setting: &str) -> Option<bool> {
@@ -133,6 +138,7 @@ impl Host {
             holds: false,
             firmware: None,
             tx_by_kernel: true,
+            is_root: true,
         };
         let host = Self { root: tempfile::tempdir().unwrap(), kernel };
         let cpu = "sys/devices/system/cpu";
@@ -176,6 +182,7 @@ impl Host {
             holds: false,
             firmware: None,
             tx_by_kernel: true,
+            is_root: true,
         };
         Self { root: tempfile::tempdir().unwrap(), kernel }
     }

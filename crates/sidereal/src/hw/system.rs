@@ -7,6 +7,7 @@ use sidereal_nic::{Ability, ClockAbilities, ClockReading};
 use sidereal_nic_kernel::{DriverInfo, HardwareStamping, StampingConfig, Timestamping};
 use sidereal_phc::{Access, PtpClock, Rival, Steers};
 use sidereal_time::{Instant, Rate, Tai};
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -26,6 +27,8 @@ pub(crate) trait System {
     fn rivals(&self, clock: Steers) -> Vec<Rival>;
     /// Who has a device open.
     fn holders(&self, device: &Path) -> Vec<Rival>;
+    /// Whether [`Self::holders`] sees what all have open, and not our own alone.
+    fn sees_open_files(&self) -> bool;
     /// Whether a yes-or-no setting of the firmware of a PCI function is on; `None` where nothing here can tell.
     fn firmware_setting(&self, address: &str, setting: &str) -> Option<bool>;
 }
@@ -134,6 +137,11 @@ impl System for Here {
 
     fn holders(&self, device: &Path) -> Vec<Rival> {
         sidereal_phc::holders(device)
+    }
+
+    /// Those of the first process are root's.
+    fn sees_open_files(&self) -> bool {
+        fs::read_dir("/proc/1/fd").is_ok()
     }
 
     /// By the vendor's tool for NICs of NVIDIA, where it is installed.

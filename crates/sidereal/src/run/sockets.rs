@@ -4,7 +4,7 @@ use nix::net::if_::if_nametoindex;
 use sidereal_cpu::LocalCounter;
 use sidereal_dataplane::{LinkSpeed, frame_len};
 use sidereal_engine::{Endpoint, MAX_SOURCES, Outgoing, PacketId, SourceId};
-use sidereal_nic_kernel::{AssociationSocket, DATAGRAM_BYTES, OpenError, Timestamping};
+use sidereal_nic_kernel::{AssociationSocket, DATAGRAM_BYTES, OpenError};
 use sidereal_ntp::{Header, Mode};
 use sidereal_ptp::{NTP_PREFIX_LEN, NtpCarrier};
 use sidereal_time::{Arrived, Span, StampSource, Ticks, TxStamp, TxToken};
@@ -20,7 +20,7 @@ use super::ports::ntp_port;
 use super::waiting::Ready;
 use crate::config::Config;
 use crate::counter::Locator;
-use crate::stamping::Stamping;
+use crate::stamping::{Stamped, Stamping};
 
 /// How long a port of a source's own stays open after its last question: answers do not take longer, and nobody else is to
 /// have time to find it.
@@ -234,7 +234,7 @@ impl Sockets {
                 AssociationSocket::connect_from(self.ntp_port, peer, ttl)?
             }
         };
-        let (socket, stamped_by) = self.stamped(socket, peer)?;
+        let (socket, stamped_by) = self.stamped(socket, kind, peer)?;
         self.held.push(Held { source, kind, peer, socket, stamped_by, used: now, sent: Vec::new() });
         Ok(self.held.len() - 1)
     }
@@ -243,11 +243,12 @@ impl Sockets {
     fn stamped(
         &self,
         socket: AssociationSocket,
+        kind: Kind,
         peer: SocketAddr,
     ) -> Result<(AssociationSocket, Option<u32>), OpenError> {
-        match way_to(peer, &self.stamping) {
-            Some((interface, timestamping)) => {
-                Ok((socket.by_interface(interface, timestamping)?, if_nametoindex(interface).ok()))
+        match way_to(peer, &self.stamping).filter(|stamped| stamped.ntp || kind == Kind::PtpEvent) {
+            Some(Stamped { interface, timestamping, .. }) => {
+                Ok((socket.by_interface(interface, *timestamping)?, if_nametoindex(interface.as_str()).ok()))
             }
             None => Ok((socket, None)),
         }
@@ -265,7 +266,7 @@ impl Sockets {
         peer: SocketAddr,
         now: Instant,
     ) {
-        match opened.and_then(|socket| self.stamped(socket, peer)) {
+        match opened.and_then(|socket| self.stamped(socket, kind, peer)) {
             Ok((socket, stamped_by)) => {
                 let source = Some(source);
                 self.held.push(Held { source, kind, peer, socket, stamped_by, used: now, sent: Vec::new() });
@@ -351,7 +352,7 @@ fn is_carried_answer(message: &[u8]) -> bool {
 }
 
 /// The interface by which `peer` is reached, where its NIC stamps.
-fn way_to(peer: SocketAddr, stamping: &Stamping) -> Option<(&str, Timestamping)> {
+fn way_to(peer: SocketAddr, stamping: &Stamping) -> Option<&Stamped> {
     if stamping.interfaces().is_empty() {
         return None;
     }
@@ -366,8 +367,7 @@ fn way_to(peer: SocketAddr, stamping: &Stamping) -> Option<(&str, Timestamping)>
         })
     };
     let here = nix::ifaddrs::getifaddrs().ok()?.find(has_own)?;
-    let stamped = stamping.interfaces().iter().find(|stamped| stamped.interface == here.interface_name)?;
-    Some((stamped.interface.as_str(), stamped.timestamping))
+    stamping.interfaces().iter().find(|stamped| stamped.interface == here.interface_name)
 }
 
 fn is_open_unreachable(error: &OpenError) -> bool {

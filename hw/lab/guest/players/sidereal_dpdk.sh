@@ -31,6 +31,10 @@ directory = "$run/$role/state"
 
 $tables
 END
+    if [[ -n ${without_tx_stamps:-} ]]; then
+        # shellcheck disable=SC2086 # it may be two words
+        background igb_no_tx_stamps "/host$programs/igb_no_tx_stamps" "${!device}" $without_tx_stamps
+    fi
     in_memory "/host$sidereal"
     background_until "$run/$role/control" "sidereal-$role" in_host "$role" env ${libraries:+LD_LIBRARY_PATH="$libraries"} \
         "$sidereal" run --config "$run/$role/sidereal.toml"
@@ -67,7 +71,7 @@ check_leader_sidereal_dpdk() {
 check_stamps() {
     local says="$logs/status-$1" hw="$logs/hw-$1" rx="hardware, one register (PTP alone) [tried]" tx="hardware, one packet at a time [tried]" words
     [[ -n ${libraries:-} ]] || rx="software (the program's clock when the burst is found) [tried; "
-    [[ -n ${libraries:-} && -z ${without_tx_stamps:-} ]] || tx="software (the program's clock when the burst is sent) [tried; "
+    [[ -n ${libraries:-} && ${without_tx_stamps:-} != always ]] || tx="software (the program's clock when the burst is sent) [tried; "
     in_host "$1" env ${libraries:+LD_LIBRARY_PATH="$libraries"} "$sidereal" hw "$run/$1/sidereal.toml" >"$hw" || fail "hw does not end well"
     for words in "RX stamps: $rx" "TX stamps: $tx"; do
         grep -qF "$words" "$says" || fail "status does not say: $words"
@@ -78,5 +82,6 @@ check_stamps() {
     for words in iommu vfio; do
         grep -qxF "good  $words" "$hw-check" || fail "hw check does not find $words good"
     done
+    [[ ${without_tx_stamps:-always} == always ]] || grep -q '"tx_latch_lost": *[1-9]' "$says" || fail "no stamp was lost"
     grep -oE '"[RT]X stamps: [^"]*"' "$says" | while read -r words; do note "$words"; done
 }

@@ -7,7 +7,7 @@ use sidereal_ptp::{ClockIdentity, PortIdentity, Responders, SdoId};
 use sidereal_time::{ClockModel, Counter, Instant, NtpClock, Rate, Span, Ticks};
 
 use super::*;
-use crate::{Framing, PtpTime};
+use crate::{Framing, NicStamps, PtpTime};
 
 const OURS: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const THEIRS: [u8; 6] = [2, 0, 0, 0, 0, 2];
@@ -114,7 +114,7 @@ proptest! {
         let model = model();
         let clock = NtpClock::new(&model, 37, None);
         let time = PtpTime { local: &model, local_ntp: &clock, realtime_ntp: &clock, nics: &NicClocks::default(), now: model.reference_ticks };
-        let terms = PtpTerms { responders: &responders, time: Some(time), by_nic };
+        let terms = PtpTerms { responders: &responders, time: Some(time), nic_stamps: NicStamps::claimed(by_nic) };
         let (mut one, mut other) = (frame.clone(), frame.clone());
         one.resize(frame.len() + 40, 0);
         other.resize(frame.len() + 40, 0);
@@ -137,7 +137,7 @@ proptest! {
         frame in prop_oneof![frames(), vec(any::<u8>(), 0..80)], room in 0..60_usize,
     ) {
         let responders = Responders::default();
-        let terms = PtpTerms { responders: &responders, time: None, by_nic: true };
+        let terms = PtpTerms { responders: &responders, time: None, nic_stamps: NicStamps::claimed(true) };
         let mut buffer = frame.clone();
         buffer.resize(frame.len() + room, 0);
         match judge().frame(&mut buffer, frame.len(), RxChecksums::Unknown, None, &terms) {

@@ -13,7 +13,19 @@ pub(super) fn check(machine: &Machine<'_>, config: Option<&Config>, runs_here: b
         Some(config) => of_configuration(machine, config, runs_here),
         None => of_any_host(machine),
     };
-    report.checked("rivals", wrong);
+    match config.and_then(|config| unseen(machine, config, runs_here)) {
+        Some(why) if wrong.is_empty() => report.unchecked("rivals", why),
+        _ => report.checked("rivals", wrong),
+    }
+}
+
+/// Whether somebody may have a clock open that the configuration steers, without our seeing it.
+fn unseen(machine: &Machine<'_>, config: &Config, runs_here: bool) -> Option<String> {
+    let clock = config.ptp_clocks.iter().find(|clock| clock.steer == Steer::On)?;
+    let rivals = others(machine.system.rivals(Steers::Ptp), runs_here);
+    let names: Vec<String> = rivals.iter().map(ToString::to_string).collect();
+    let is_unseen = !rivals.is_empty() && !machine.system.sees_open_files();
+    is_unseen.then(|| format!("only root sees whether {} has {} open", names.join(" or "), clock.device))
 }
 
 /// Others on the clocks that the configuration steers.

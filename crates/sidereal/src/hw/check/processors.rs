@@ -69,71 +69,95 @@ fn pinned(config: &Config, report: &mut Report) {
 
 /// Does the scheduler keep others away from them?
 fn alone(machine: &Machine<'_>, config: &Config, report: &mut Report) {
-    let shared = all_worker_cores(config).without(&machine.root.cores(&format!("{PROCESSORS}/isolated")));
-    let all = all_worker_cores(config);
+    let Some(cores) = Split::of(machine, config, "isolated_cores", report) else { return };
+    let shared = cores.workers.without(&machine.root.cores(&format!("{PROCESSORS}/isolated")));
     let wrong = (!shared.is_empty()).then(|| {
         Wrong::new(
             format!("the scheduler may run others on the workers' cores {shared}"),
             "a packet that comes meanwhile waits for a time slice, milliseconds, and its reply says nothing of that",
-            format!("add `isolcpus={all}` to the kernel's command line (GRUB_CMDLINE_LINUX in /etc/default/grub, update-grub)"),
+            cores.remedy(|workers, _| {
+                format!("add `isolcpus={workers}` to the kernel's command line (GRUB_CMDLINE_LINUX in /etc/default/grub, update-grub)")
+            }),
         )
     });
-    judged_cores(config, "isolated_cores", wrong, report);
+    report.checked("isolated_cores", wrong);
 }
 
 /// Does the kernel's tick leave them alone?
 fn tickless(machine: &Machine<'_>, config: &Config, report: &mut Report) {
-    let ticking = all_worker_cores(config).without(&machine.root.cores(&format!("{PROCESSORS}/nohz_full")));
-    let all = all_worker_cores(config);
+    let Some(cores) = Split::of(machine, config, "tickless_cores", report) else { return };
+    let ticking = cores.workers.without(&machine.root.cores(&format!("{PROCESSORS}/nohz_full")));
     let wrong = (!ticking.is_empty()).then(|| {
         Wrong::new(
             format!("the kernel's timer interrupts the workers' cores {ticking}"),
             "each tick holds a worker up for some microseconds, 100 to 1000 times a second",
-            format!("add `nohz_full={all} rcu_nocbs={all}` to the kernel's command line"),
+            cores.remedy(|workers, _| {
+                format!("add `nohz_full={workers} rcu_nocbs={workers}` to the kernel's command line")
+            }),
         )
     });
-    judged_cores(config, "tickless_cores", wrong, report);
+    report.checked("tickless_cores", wrong);
 }
 
-fn judged_cores(config: &Config, check: &str, wrong: Option<Wrong>, report: &mut Report) {
-    if all_worker_cores(config).is_empty() {
-        return report.unchecked(check, "no worker is pinned to a core");
+/// The cores that workers are pinned to, and those that are left to all else.
+struct Split {
+    workers: Cores,
+    others: Cores,
+}
+
+impl Split {
+    /// `None`, which is reported as of `check`, where no worker is pinned.
+    fn of(machine: &Machine<'_>, config: &Config, check: &str, report: &mut Report) -> Option<Self> {
+        let workers = all_worker_cores(config);
+        if workers.is_empty() {
+            report.unchecked(check, "no worker is pinned to a core");
+            return None;
+        }
+        let others = machine.root.cores(&format!("{PROCESSORS}/online")).without(&workers);
+        Some(Self { workers, others })
     }
-    report.checked(check, wrong);
+
+    /// What keeps others away from the workers: a command about the cores of both, where there are some for the others.
+    fn remedy(&self, command: impl FnOnce(&Cores, &Cores) -> String) -> String {
+        if self.others.is_empty() {
+            return "leave a core without a worker: all that are here have one".into();
+        }
+        command(&self.workers, &self.others)
+    }
 }
 
 /// Do interrupts of devices go elsewhere?
 fn interrupts(machine: &Machine<'_>, config: &Config, report: &mut Report) {
     const INTERRUPTS: &str = "/proc/irq";
-    let workers = all_worker_cores(config);
-    if workers.is_empty() {
-        return report.unchecked("interrupts", "no worker is pinned to a core");
-    }
-    let housekeeping = machine.root.cores(&format!("{PROCESSORS}/online")).without(&workers);
-    let numbers = machine.root.names(INTERRUPTS).into_iter().filter(|name| name.parse::<u32>().is_ok());
-    let wrong = numbers.filter_map(|number| {
+    let Some(cores) = Split::of(machine, config, "interrupts", report) else { return };
+    let mut numbers: Vec<u32> = machine.root.names(INTERRUPTS).iter().filter_map(|name| name.parse().ok()).collect();
+    numbers.sort_unstable();
+    let hits = numbers.into_iter().filter_map(|number| {
         let folder = format!("{INTERRUPTS}/{number}");
         // Of interrupts that nobody handles it matters not where they would go.
-        let handler = machine.root.names(&folder).into_iter().find(|name| machine.root.path(&format!("{folder}/{name}")).is_dir())?;
+        let is_handler = |name: &String| machine.root.path(&format!("{folder}/{name}")).is_dir();
+        let handler = machine.root.names(&folder).into_iter().find(is_handler)?;
         // Where the kernel does not say to which one of those that are allowed, it may be any.
         let goes_to = Some(machine.root.cores(&format!("{folder}/effective_affinity_list")));
         let goes_to = goes_to.filter(|cores| !cores.is_empty());
         let goes_to = goes_to.unwrap_or_else(|| machine.root.cores(&format!("{folder}/smp_affinity_list")));
-        let hit: Cores = goes_to.0.iter().copied().filter(|core| workers.contains(*core)).collect();
-        (!hit.is_empty()).then(|| {
-            let remedy = if housekeeping.is_empty() {
-                "leave a core without a worker: all that are here have one".to_owned()
-            } else {
-                format!("echo {housekeeping} > /proc/irq/{number}/smp_affinity_list    # and stop irqbalance, which moves it back")
-            };
-            Wrong::new(
-                format!("interrupt {number} ({handler}) goes to the worker's core {hit}"),
-                "a worker that is interrupted answers late, by microseconds",
-                remedy,
-            )
-        })
+        let hit: Cores = goes_to.0.iter().copied().filter(|core| cores.workers.contains(*core)).collect();
+        (!hit.is_empty()).then(|| (number, format!("{number} ({handler}) to {hit}")))
     });
-    let wrong: Vec<Wrong> = wrong.collect();
+    let (numbers, told): (Vec<u32>, Vec<String>) = hits.unzip();
+    let wrong = (!told.is_empty()).then(|| {
+        let numbers = numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        Wrong::new(
+            format!("interrupts go to the workers' cores: {}", told.join(", ")),
+            "a worker that is interrupted answers late, by microseconds",
+            cores.remedy(|_, others| {
+                format!(
+                    "for irq in {numbers}; do echo {others} > /proc/irq/$irq/smp_affinity_list; done    # and stop irqbalance, \
+                     which moves them back"
+                )
+            }),
+        )
+    });
     report.checked("interrupts", wrong);
 }
 
@@ -181,6 +205,9 @@ fn idle_states(machine: &Machine<'_>, config: Option<&Config>, report: &mut Repo
     const CHECK: &str = "idle_states";
     let awake = config.filter(|config| config.workers.idle == Idle::Spin).map(all_worker_cores).unwrap_or_default();
     let cores = machine.root.cores(&format!("{PROCESSORS}/online")).without(&awake);
+    if cores.is_empty() && !awake.is_empty() {
+        return report.unchecked(CHECK, "every core has a worker that spins");
+    }
     let mut deep: BTreeMap<(u32, String), Cores> = BTreeMap::new();
     let mut known = false;
     for &core in &cores.0 {

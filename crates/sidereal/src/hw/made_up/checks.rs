@@ -37,8 +37,8 @@ fn each_single_fault_is_found_and_nothing_else() {
         (
             |h| h.write("proc/irq/45/effective_affinity_list", "1-2"),
             "interrupts",
-            "interrupt 45 (eth1-TxRx-0) goes to the worker's core 2",
-            "echo 0-1 > /proc/irq/45/smp_affinity_list",
+            "interrupts go to the workers' cores: 45 (eth1-TxRx-0) to 2",
+            "for irq in 45; do echo 0-1 > /proc/irq/$irq/smp_affinity_list; done",
         ),
         (
             |h| h.write("sys/bus/pci/devices/0000:3b:00.0/numa_node", "0"),
@@ -142,6 +142,19 @@ fn a_rival_that_has_the_nics_clock_open_is_found_on_both_clocks() {
 }
 
 #[test]
+fn what_only_root_sees_is_not_called_good() {
+    let config = CONFIG.replace("[clock]\nsteer = 'on'", "");
+    let mut host = Host::good();
+    host.kernel.is_root = false;
+    assert!(host.check(&config, false).good.contains(&"rivals".to_owned()), "nobody runs who may");
+    host.rival("ptp4l");
+    let report = host.check(&config, false);
+    assert_eq!(report.findings, []);
+    let rivals = report.unchecked.iter().find(|unchecked| unchecked.check == "rivals").unwrap();
+    assert_eq!(rivals.why, "only root sees whether ptp4l (process 812) has /dev/ptp0 open");
+}
+
+#[test]
 fn the_sidereal_that_runs_is_no_rival_and_a_second_one_is() {
     let mut host = Host::good();
     host.rival("sidereal");
@@ -149,6 +162,26 @@ fn the_sidereal_that_runs_is_no_rival_and_a_second_one_is() {
     assert_eq!(host.check(CONFIG, false).findings.len(), 1);
     host.rival("sidereal");
     assert_eq!(host.check(CONFIG, true).findings.len(), 1);
+}
+
+#[test]
+fn a_machine_without_a_core_for_all_else_is_told_so() {
+    let host = Host::good();
+    host.write("sys/devices/system/cpu/online", "2-3");
+    host.write("sys/devices/system/cpu/nohz_full", "3");
+    host.write("proc/irq/45/effective_affinity_list", "3");
+    host.write("proc/irq/9/effective_affinity_list", "2");
+    host.write("proc/irq/9/acpi/x", "");
+    let report = host.check(CONFIG, false);
+    let found: Vec<&str> = report.findings.iter().map(|finding| finding.found.as_str()).collect();
+    let expected = [
+        "the kernel's timer interrupts the workers' cores 2",
+        "interrupts go to the workers' cores: 9 (acpi) to 2, 45 (eth1-TxRx-0) to 3",
+    ];
+    assert_eq!(found, expected);
+    assert!(report.findings.iter().all(|finding| finding.remedy.contains("leave a core without a worker")));
+    let idle = report.unchecked.iter().find(|unchecked| unchecked.check == "idle_states").unwrap();
+    assert_eq!(idle.why, "every core has a worker that spins");
 }
 
 #[test]
@@ -211,7 +244,7 @@ fn an_interrupt_may_go_wherever_it_is_allowed_to_where_the_kernel_says_no_more()
     host.write("proc/irq/45/smp_affinity_list", "0-3");
     let report = host.check(CONFIG, false);
     let [finding] = report.findings.as_slice() else { panic!("{report:?}") };
-    assert_eq!(finding.found, "interrupt 45 (eth1-TxRx-0) goes to the worker's core 2-3");
+    assert_eq!(finding.found, "interrupts go to the workers' cores: 45 (eth1-TxRx-0) to 2-3");
 }
 
 #[test]

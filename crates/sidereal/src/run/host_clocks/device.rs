@@ -7,7 +7,7 @@ use sidereal_servo::Adjustment;
 use sidereal_time::{ClockId, Rate};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::resets::Resets;
 use crate::config::{Steer, TimeScale};
@@ -78,7 +78,7 @@ impl Device {
         let reading = read?;
         let is_reset = self.resets.notice(reading, tick, Instant::now()) | core::mem::take(&mut self.was_gone);
         if is_reset {
-            info!("{}: the driver has reset it", self.path.display());
+            warn!("{}: its driver has reset it", self.path.display());
             self.stamped.iter().for_each(Stamped::renew);
         }
         let reset = is_reset.then_some(Event::ClockReset { clock: self.id });
