@@ -33,14 +33,17 @@ background() {
     "$@" >>"$logs/$name" 2>&1 &
 }
 
-# background_until SOCKET NAME COMMAND...: the same, and waits until it listens there. To load a program takes guest's time as long as the
-# host needs for it, which is to be over when clocks begin to settle.
+# background_until SOCKET NAME COMMAND...: the same, and waits until it listens there: what the host takes to load a program is to be over
+# when clocks begin to settle.
 background_until() {
     local socket=$1
     shift
     background "$@"
     until_true 600 test -S "$socket" || fail "$1 does not start"
 }
+
+# in_memory PROGRAM: reads all of it. Else the guest waits for the host when a page of it is first needed, and its time goes on.
+in_memory() { cat "$1" >/dev/null; }
 
 in_leader() { ip netns exec leader "$@"; }
 in_follower() { ip netns exec follower "$@"; }

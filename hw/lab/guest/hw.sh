@@ -101,8 +101,8 @@ ends_with 1
 says "WRONG stamp_filters: $leader_nic is set to stamp none and nothing that is sent, and port \"lab\" needs $needed"
 
 # Once it has ended: what is to be expected of its port is what was found when it was open.
-kill "$(pidof sidereal)"
-until_true 10 eval "! pidof sidereal >/dev/null"
+kill "$(pidof "${sidereal##*/}")"
+until_true 10 eval "! pidof ${sidereal##*/} >/dev/null"
 look leader hw-expected hw "$config"
 says "port lab  kernel on $leader_nic  (not open: what is to be expected)"
 grep -E '^- (RX stamps|TX stamps|clock )' "$logs/capabilities" >"$logs/of-stamps"

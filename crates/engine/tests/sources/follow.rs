@@ -34,6 +34,16 @@ fn one_server_is_found_at_once_and_followed() {
 }
 
 #[test]
+fn answers_that_are_stamped_at_their_beginning_count_from_their_end() {
+    let mut world = World::new(1, config(vec![ntp(1, 0)]));
+    world.peer(1).reception = micros(150);
+    world.run(secs(120));
+    world.watch(secs(60), millis(500));
+    assert!(world.worst < micros(20), "{}", world.worst);
+    assert!(world.source("s1").delay.unwrap() >= micros(400));
+}
+
+#[test]
 fn stamps_of_the_system_clock_are_told_right_although_it_is_wrong() {
     let mut world = World::new(1, config(vec![ntp(1, 0)]));
     world.run(secs(30));

@@ -51,6 +51,8 @@ pub(crate) struct Peer {
     pub(crate) backward: Span,
     /// The most that queues add, to each way.
     pub(crate) queue: Span,
+    /// How long before its end an answer of it is stamped, as a NIC does.
+    pub(crate) reception: Span,
     pub(crate) silent: bool,
     pub(crate) system: SystemVariables,
     pub(crate) access: AccessAction,
@@ -165,6 +167,7 @@ impl Peer {
             forward: micros(200),
             backward: micros(200),
             queue: micros(20),
+            reception: Span::ZERO,
             silent: false,
             system: SystemVariables {
                 leap: LeapIndicator::None,
@@ -427,8 +430,10 @@ impl World {
                 self.later(delay, Pending::Reply { from: to, source, payload: reply });
             }
             Pending::Reply { from, source, payload } => {
-                let arrival = Arrived { ticks: self.ticks(), source: StampSource::Kernel };
-                self.handle(Event::Datagram { source, from, payload: &payload, arrival, reception: Span::ZERO });
+                let reception = self.peers.get(&from).map_or(Span::ZERO, |peer| peer.reception);
+                let began = LOCAL.later(self.ticks(), Span::ZERO - reception);
+                let arrival = Arrived { ticks: began, source: StampSource::Kernel };
+                self.handle(Event::Datagram { source, from, payload: &payload, arrival, reception });
             }
             Pending::Lan(happening) => self.happen_on_lan(happening),
         }

@@ -7,6 +7,7 @@ sidereal_reference=realtime+37
 # sidereal_start ROLE TABLES: runs it in that role's network with `TABLES` beside what every role needs.
 sidereal_start() {
     sidereal_config "$1" "$2"
+    in_memory "/host$sidereal"
     background_until "$run/$1/control" "sidereal-$1" in_host "$1" "$sidereal" run --config "$run/$1/sidereal.toml"
 }
 

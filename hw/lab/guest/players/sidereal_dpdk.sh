@@ -35,6 +35,7 @@ END
         # shellcheck disable=SC2086 # it may be two words
         background igb_no_tx_stamps "/host$programs/igb_no_tx_stamps" "${!device}" $without_tx_stamps
     fi
+    in_memory "/host$sidereal"
     background_until "$run/$role/control" "sidereal-$role" in_host "$role" env ${libraries:+LD_LIBRARY_PATH="$libraries"} \
         "$sidereal" run --config "$run/$role/sidereal.toml"
     background "models-$role" record_model "$role"
