@@ -157,6 +157,7 @@ stamps_for_udp() {
 # reference is not the leader's own clock but the system's ("realtime+37"), that of the leader starts 1 ms off, too.
 disturb() {
     local reference=$1 a b a1 b1 offset drift
+    in_memory "$truth"
     # phc_ctl sets a clock to the system clock, which shows UTC: TAI is 37 s ahead.
     case $reference,$follower_clock in
         realtime*) phc_ctl -q CLOCK_REALTIME freq 20000; disturb_clock "$leader_clock" 36.999 0 ;;
