@@ -1,7 +1,7 @@
 //! Delay_Req of every kind, and a judge that answers them frame to frame.
 
 use core::net::{IpAddr, Ipv4Addr};
-use sidereal_dataplane::{Framing, PtpJudge, PtpService, PtpTerms, PtpTime, PtpVerdict};
+use sidereal_dataplane::{Framing, NicStamps, PtpJudge, PtpService, PtpTerms, PtpTime, PtpVerdict};
 use sidereal_engine::NicClocks;
 use sidereal_nic::RxChecksums;
 use sidereal_ptp::{
@@ -98,9 +98,9 @@ impl PtpBench {
         let len = self.arrive();
         let (local, clock, now) = (&self.local, &self.clock, self.now);
         let time = PtpTime { local, local_ntp: clock, realtime_ntp: clock, nics: &NicClocks::default(), now };
-        let terms = PtpTerms { responders: &self.responders, time: Some(time) };
+        let terms = PtpTerms { responders: &self.responders, time: Some(time), nic_stamps: NicStamps::claimed(false) };
         let verdict = self.judge.frame(&mut self.buffer, len, RxChecksums::Unknown, None, &terms);
-        let Some(PtpVerdict::DelayResp { len }) = verdict else { panic!("no answer but {verdict:?}") };
+        let Some(PtpVerdict::DelayResp { len, .. }) = verdict else { panic!("no answer but {verdict:?}") };
         len
     }
 

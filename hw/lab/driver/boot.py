@@ -78,13 +78,19 @@ def environment(guest, experiment, programs):
     return "".join(f"{name}='{value}'\n" for name, value in settings.items())
 
 
+# Of the 40 bits of an 82576's clock.
+HALF_RANGE = 1 << 39
+
+
 def by_model(models, column, sample):
-    """`sample` with the raw ticks in `column` replaced by the time that Sidereal says belongs to them."""
-    ticks = sample[column]
-    before = [model for model in models if model["nic_ticks"] <= ticks]
-    model = before[-1] if before else models[0]
-    since = Fraction(ticks - model["nic_ticks"]) / Fraction(model["nic_hertz"])
-    time_ns = model["tai_ns"] + round(since * 10**9)
+    """`sample` with the raw ticks in `column` replaced by the time that Sidereal says belongs to them: by its last model before."""
+
+    def since(model):
+        # Sidereal takes no more bits of the counter than its clock has; the register has more.
+        return (sample[column] - model["nic_ticks"] + HALF_RANGE) % (2 * HALF_RANGE) - HALF_RANGE
+
+    model = min((model for model in models if since(model) >= 0), key=since, default=models[0])
+    time_ns = model["tai_ns"] + round(Fraction(since(model)) / Fraction(model["nic_hertz"]) * 10**9)
     return (*sample[:column], time_ns, *sample[column + 1 :])
 
 

@@ -64,6 +64,12 @@ class Outcomes(unittest.TestCase):
         left = self.left(status="0", truth="10 1500 1\n20 2000 1\n30 900 1\n", models_follower=models)
         self.assertEqual(left.truth, [(10, 1005, 1), (20, 7, 1), (30, -195, 1)])
 
+    def test_ticks_beyond_the_40_bits_of_a_clock_are_those_of_its_next_round(self):
+        models = [{"nic_ticks": ticks, "tai_ns": ticks, "nic_hertz": 1e9} for ticks in ((1 << 40) - 10, 5)]
+        self.assertEqual(by_model(models, 0, ((1 << 40) - 3, 0, 1)), ((1 << 40) - 3, 0, 1))
+        self.assertEqual(by_model(models, 0, ((1 << 40) + 2, 0, 1)), ((1 << 40) + 2, 0, 1))
+        self.assertEqual(by_model(models, 0, ((7 << 40) + 9, 0, 1)), (9, 0, 1))
+
     def test_times_of_today_keep_their_nanoseconds(self):
         model = {"nic_ticks": EPOCH_NS, "tai_ns": EPOCH_NS, "nic_hertz": 1e9}
         self.assertEqual(by_model([model], 0, (EPOCH_NS + 3, 0, 1)), (EPOCH_NS + 3, 0, 1))
