@@ -367,7 +367,8 @@ fn serves(mode: &str, signal: &str) {
     assert!(status["readings"]["accepted"].as_u64() >= Some(1), "{status:#}");
     assert_eq!(status["clocks"], Value::Array(Vec::new()), "the reference does not follow: {status:#}");
     assert_eq!((&status["schema"], &status["mode"]), (&"sidereal.status/1".into(), &mode.into()));
-    assert_eq!(status["workers"][0]["replies"]["interleaved"], 2, "{status:#}");
+    // The first two of the four have no stamp to tell; a busy host may take one from the others.
+    assert!([1, 2].contains(&status["workers"][0]["replies"]["interleaved"].as_u64().unwrap()), "{status:#}");
     assert_eq!((&status["ports"][0]["name"], &status["ports"][0]["link"]), (&"lo".into(), &"up".into()));
     assert_eq!(status["clock"]["stratum"], 1);
     let socket = appliance.path("control");
