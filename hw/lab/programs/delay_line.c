@@ -5,7 +5,7 @@
  * Time is that of the guest, to the nanosecond, and no instruction of the guest is spent: what its programs do at the same moment
  * does not matter. QEMU's own filter-buffer hands over at the ticks of a timer, so that packets wait as chance has it.
  *
- * Plugins have a stable interface, but filters are inside QEMU: what is declared here is how 8.0 to 10.0 have them. bench.sh looks
+ * Plugins have a stable interface, but filters are inside QEMU: what is declared here is how QEMU 10.0 has them. bench.sh looks
  * whether the link has its delay. */
 #include <inttypes.h>
 #include <stdio.h>
