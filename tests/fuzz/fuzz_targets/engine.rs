@@ -17,7 +17,8 @@ use sidereal_ptp::{ClockIdentity, DelayMechanism, InstanceOptions, MAX_FOREIGN_M
 use sidereal_publish::Words;
 use sidereal_servo::{Discipline, FilterOptions, ServoOptions, SteeringOptions};
 use sidereal_time::{
-    Arrived, ClockId, Counter, Instant, LeapTable, LocalClock, Rate, Reading, Span, StampSource, Ticks, Utc,
+    Arrived, ClockId, Counter, CrossStamp, Instant, LeapTable, LocalClock, Rate, Reading, Span, Stamp, StampSource,
+    Ticks, Utc,
 };
 
 /// More actions than the engine may ever have waiting.
@@ -61,10 +62,10 @@ impl<'a> Input<'a> {
 
     fn reading(&mut self) -> Option<ClockReading> {
         let (ticks, at, window) = (Ticks(self.u64()?), self.i128()?, Span::from_units(self.i128()?));
-        Some(if window.units() & 1 == 0 {
-            ClockReading::Utc(Reading::new(ticks, Instant::from_units(at), window))
-        } else {
-            ClockReading::Tai(Reading::new(ticks, Instant::from_units(at), window))
+        Some(match window.units() % 3 {
+            0 => ClockReading::Utc(Reading::new(ticks, Instant::from_units(at), window)),
+            1 => ClockReading::Tai(Reading::new(ticks, Instant::from_units(at), window)),
+            _ => ClockReading::Free(CrossStamp { nic: Ticks(at as u64), local: ticks, window }),
         })
     }
 
@@ -132,6 +133,7 @@ impl<'a> World<'a> {
             11 => Event::SendFailed { packet: PacketId(input.u64()?), unreachable: true },
             12 => Event::ClockLost { clock: ClockId(input.u8()?) },
             13 => Event::SteerFailed { clock: ClockId(input.u8()?) },
+            14 if input.u8()? % 2 == 0 => Event::ClockReset { clock: ClockId(input.u8()? % 4) },
             14 => Event::Rival { clock: ClockId(input.u8()?), who: None },
             15 => Event::Stop,
             // The last packet left, at some time.
@@ -215,12 +217,13 @@ fn config(seed: u8) -> EngineConfig {
         wire(ReferenceKind::Pulse),
         SourceKind::Ptp(Box::new(instance(seed))),
     ];
-    let clock = |steer| ClockOptions {
+    let clock = |steer, scale| ClockOptions {
         name: String::from("clock"),
         steer,
-        scale: ClockScale::Utc,
+        scale,
         steering: SteeringOptions::default(),
         read_period: Span::from_nanos(250_000_000),
+        stamps: scale != ClockScale::Utc,
     };
     let reference = SystemReference {
         stratum: Stratum::from_wire(seed),
@@ -233,7 +236,11 @@ fn config(seed: u8) -> EngineConfig {
         sources: kinds.into_iter().map(source).collect(),
         selection: SelectionOptions::default(),
         servo: ServoOptions::default(),
-        clocks: vec![clock(Steer::On), clock(Steer::Dry)],
+        clocks: vec![
+            clock(Steer::On, ClockScale::Utc),
+            clock(Steer::Dry, ClockScale::Tai),
+            clock(Steer::Off, ClockScale::Free { width: 40, rate: Rate::NANOSECOND }),
+        ],
         own_addresses: vec![address(1)],
         broadcasts: vec![BroadcastOptions {
             to: address(255),
@@ -273,6 +280,11 @@ fuzz_target!(|bytes: &[u8]| {
         let status = engine.status(world.now);
         assert!(status.error.is_none_or(|error| !error.is_negative()));
         assert!(engine.poll_timeout().is_some());
+        // A stamp of any clock, from any time.
+        if let (Some(clock), Some(ticks)) = (world.input.u8(), world.input.u64()) {
+            let counter = Counter::Nic(ClockId(clock % 4));
+            let _ = engine.locate(Stamp { ticks: Ticks(ticks), counter, source: StampSource::Latch }, world.now);
+        }
         assert!(engine.sources(world.now).len() <= MANY_SOURCES);
         assert!(engine.ptp().iter().all(|instance| instance.foreign_masters.len() <= MAX_FOREIGN_MASTERS));
         let snapshot = engine.snapshot();

@@ -24,8 +24,13 @@ fuzz_target!(|input: &[u8]| {
     let responders = Responders::new(ports.iter().filter(|port| choice >> port.key.0 & 1 != 0).map(responder));
     let local = model();
     let clock = NtpClock::new(&local, 37, None);
-    let time = PtpTime { local: &local, local_ntp: &clock, realtime_ntp: &clock, nics: &NicClocks::default(), now: NOW };
-    let terms = PtpTerms { responders: &responders, time: (choice & 0x80 != 0).then_some(time), nic_stamps: NicStamps::claimed(choice & 0x40 != 0) };
+    let time =
+        PtpTime { local: &local, local_ntp: &clock, realtime_ntp: &clock, nics: &NicClocks::default(), now: NOW };
+    let terms = PtpTerms {
+        responders: &responders,
+        time: (choice & 0x80 != 0).then_some(time),
+        nic_stamps: NicStamps::claimed(choice & 0x40 != 0),
+    };
     let checksums = CHECKSUMS[usize::from(choice >> 4 & 3) % CHECKSUMS.len()];
 
     let mut buffer = frame.to_vec();

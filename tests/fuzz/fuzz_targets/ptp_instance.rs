@@ -6,9 +6,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use sidereal_ptp::{
-    Address, ArbitraryTimescale, ClockIdentity, Context, DelayMechanism, Destination, Instance, InstanceOptions, LeapState,
-    MAX_FOREIGN_MASTERS, MAX_LOG_INTERVAL, MAX_MESSAGE_LEN, MIN_LOG_INTERVAL, MeasuredReading, Message, MessageType, PortState,
-    Profile, Roles, TimeBasis, TimeSource, clock_state,
+    Address, ArbitraryTimescale, ClockIdentity, Context, DelayMechanism, Destination, Instance, InstanceOptions,
+    LeapState, MAX_FOREIGN_MASTERS, MAX_LOG_INTERVAL, MAX_MESSAGE_LEN, MIN_LOG_INTERVAL, MeasuredReading, Message,
+    MessageType, PortState, Profile, Roles, TimeBasis, TimeSource, clock_state,
 };
 use sidereal_time::{Arrived, ClockModel, Counter, Instant, LocalClock, Rate, Span, StampSource, Ticks};
 
@@ -48,7 +48,14 @@ fuzz_target!(|input: &[u8]| {
     let leap = LeapState { tai_offset_s: Some(37), step: 0 };
     let truth = |basis: &TimeBasis| {
         let bound = Some(Span::from_nanos(1 << (quality & 31)));
-        clock_state(basis, bound, None, &leap, options.profile, Roles::new(options.slave_only, options.port.master_only))
+        clock_state(
+            basis,
+            bound,
+            None,
+            &leap,
+            options.profile,
+            Roles::new(options.slave_only, options.port.master_only),
+        )
     };
     let (mut now, mut drawn) = (u64::MAX - (1 << 40), 1_u64);
     let model = ClockModel { reference: Instant::from_secs(1_800_000_000), ..CLOCK.unknown(Ticks(now)) };
