@@ -9,7 +9,7 @@
 //! use sidereal_time::{Exchange, Instant, Span, StampSource, Utc};
 //!
 //! let (mut recorders, mut stage) = pipeline(1, 1024, 100);
-//! let at = |micros| Instant::<Utc>::from_secs(1_800_000_000) + Span::from_nanos(micros * 1000);
+//! let at = |micros: i128| Instant::<Utc>::from_secs(1_800_000_000) + Span::from_nanos(micros * 1000);
 //! // The target's clock is 1000 us ahead; each way takes 100 us.
 //! let exchange = Exchange { t1: at(0), t2: at(1100), t3: at(1150), t4: at(250) };
 //! let stamps = Stamps { transmit: StampSource::Kernel, receive: StampSource::Kernel };
