@@ -204,9 +204,9 @@ impl Fleet {
         None
     }
 
-    /// The last request, of which the kernel knows nothing: it did not take it.
+    /// The kernel did not take the request with `token`.
     pub fn unsent(&mut self, token: u64) {
-        if let Some(server) = self.asked(token) {
+        if let Some(server) = self.asked(token).filter(|server| server.state == State::Waiting) {
             server.counts.sent -= 1;
             server.counts.unsent += 1;
             server.state = State::Unasked;
@@ -372,3 +372,6 @@ impl Counts {
         *count += 1;
     }
 }
+
+#[cfg(test)]
+mod tests;
