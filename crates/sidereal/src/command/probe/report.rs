@@ -224,7 +224,7 @@ impl Report {
     /// Why this ends with 1, if it does.
     pub(super) fn failure(&self) -> Option<String> {
         match self.alerts.len() {
-            0 if self.totals.measured == 0 => Some(format!("no usable answer from {} servers", self.totals.hosts)),
+            0 if self.totals.measured == 0 => Some(format!("no usable answer: {} asked", self.totals.hosts)),
             0 => None,
             1 => Some("1 server needs attention".into()),
             many => Some(format!("{many} servers need attention")),
