@@ -68,6 +68,12 @@ struct Alert {
     host: String,
     /// What is wrong with it.
     reason: Reason,
+    /// Its offset, in nanoseconds, where that is what is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset_ns: Option<i64>,
+    /// The bound of that, in nanoseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bound_ns: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -208,7 +214,7 @@ impl Report {
         };
         let hosts = named.into_iter().zip(&probed.hosts);
         let mut hosts: Vec<_> = hosts.map(|(named, host)| HostReport::new(named, host, reference)).collect();
-        hosts.sort_by_key(|host| (host.wrong.is_none(), Reverse(host.excess_ns())));
+        hosts.sort_by_key(|host| (host.wrong.is_none(), Reverse(host.clock.map(|clock| clock.excess_ns()))));
         let alert_ns = alert.map(|limit| nanos(limit.as_span()));
         Self {
             against,
@@ -235,12 +241,9 @@ impl Report {
     pub(super) fn alert_lines(&self) -> String {
         let mut lines = String::new();
         for alert in &self.alerts {
-            let host = self.hosts.iter().find(|host| host.host == alert.host);
-            let why = match (alert.reason, host.and_then(|host| host.clock)) {
-                (Reason::Offset, Some(clock)) => {
-                    format!("off by {}, bound {}", signed(clock.offset_ns), nanoseconds(clock.bound_ns))
-                }
-                (reason, _) => reason.words().to_owned(),
+            let why = match (alert.offset_ns, alert.bound_ns) {
+                (Some(offset), Some(bound)) => format!("off by {}, bound {}", signed(offset), nanoseconds(bound)),
+                _ => alert.reason.words().to_owned(),
             };
             // Writing to a string cannot fail.
             let _ = writeln!(lines, "alert: {}: {why}", alert.host);
@@ -287,12 +290,17 @@ impl Report {
 
 /// The servers to be named: off by more than `limit_ns` even where all their bound is in their favour, or without a time.
 fn alerts(hosts: &[HostReport], unresolved: &[Unresolved], limit_ns: i64) -> Vec<Alert> {
-    let of_hosts = hosts.iter().filter_map(|host| {
-        let is_off = host.excess_ns().is_some_and(|excess| excess > limit_ns);
-        let reason = host.wrong.or_else(|| is_off.then_some(Reason::Offset))?;
-        Some(Alert { host: host.host.clone(), reason })
+    let of_hosts = hosts.iter().filter_map(|host| match (host.wrong, host.clock) {
+        (Some(reason), _) => Some(Alert::without_time(&host.host, reason)),
+        (None, Some(clock)) if clock.excess_ns() > limit_ns => Some(Alert {
+            host: host.host.clone(),
+            reason: Reason::Offset,
+            offset_ns: Some(clock.offset_ns),
+            bound_ns: Some(clock.bound_ns),
+        }),
+        _ => None,
     });
-    let of_names = unresolved.iter().map(|name| Alert { host: name.host.clone(), reason: Reason::Unresolved });
+    let of_names = unresolved.iter().map(|name| Alert::without_time(&name.host, Reason::Unresolved));
     of_hosts.chain(of_names).collect()
 }
 
@@ -315,6 +323,12 @@ fn wrong(host: &Host) -> Option<Reason> {
         None if kiss > 0 => Some(Reason::Refused),
         None if unsynchronised > 0 => Some(Reason::Unsynchronised),
         None => Some(Reason::Unreachable),
+    }
+}
+
+impl Alert {
+    fn without_time(host: &str, reason: Reason) -> Self {
+        Self { host: host.to_owned(), reason, offset_ns: None, bound_ns: None }
     }
 }
 
@@ -405,11 +419,6 @@ impl HostReport {
         }
     }
 
-    /// How far the offset is beyond its bound: below zero where it may be none.
-    fn excess_ns(&self) -> Option<i64> {
-        self.clock.map(|clock| clock.offset_ns.saturating_abs().saturating_sub(clock.bound_ns))
-    }
-
     fn row(&self) -> Vec<String> {
         let shown = |of: fn(&Clock) -> String| self.clock.as_ref().map_or_else(|| "-".into(), of);
         vec![
@@ -425,6 +434,16 @@ impl HostReport {
     }
 }
 
+impl Clock {
+    /// How far the offset is beyond its bound: below zero where it may be none.
+    const fn excess_ns(&self) -> i64 {
+        self.offset_ns.saturating_abs().saturating_sub(self.bound_ns)
+    }
+}
+
 fn signed(value: i64) -> String {
     format!("{}{}", if value < 0 { "" } else { "+" }, nanoseconds(value))
 }
+
+#[cfg(test)]
+mod tests;
