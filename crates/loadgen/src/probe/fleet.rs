@@ -167,7 +167,7 @@ impl Fleet {
         let servers: Vec<_> = servers.into_iter().map(|(number, address)| Server::new(number, address)).collect();
         let by_address = servers.iter().enumerate().map(|(place, server)| (server.address, place)).collect();
         Self {
-            is_over: servers.is_empty(),
+            is_over: servers.is_empty() || pace.rounds == Some(0),
             servers,
             by_address,
             pace,
@@ -182,15 +182,12 @@ impl Fleet {
 
     /// The next request, if one is due at `now_ns` of a clock that nobody steers; `now` is the same by the system clock.
     pub fn request(&mut self, now_ns: u64, now: Instant<Utc>) -> Option<Ask> {
+        self.is_over |= now_ns >= self.pace.until_ns;
         while !self.is_over && now_ns >= self.due_ns {
             let count = self.servers.len() as u64;
-            let (round, place) = (self.next / count, self.next % count);
-            if self.pace.rounds.is_some_and(|rounds| round >= rounds) || now_ns >= self.pace.until_ns {
-                self.is_over = true;
-                break;
-            }
-            let token = self.next;
+            let (token, place) = (self.next, self.next % count);
             self.next += 1;
+            self.is_over = self.pace.rounds.is_some_and(|rounds| self.next >= rounds.saturating_mul(count));
             let from_ns = if now_ns - self.due_ns > LATEST_NS { now_ns } else { self.due_ns };
             self.due_ns = from_ns + self.pace.gap_ns;
             let Some(server) = usize::try_from(place).ok().and_then(|place| self.servers.get_mut(place)) else { break };
@@ -253,10 +250,10 @@ impl Fleet {
         self.is_over && (self.waiting == 0 || now_ns.saturating_sub(self.last_ns) > self.pace.timeout_ns)
     }
 
-    /// How long until the next request is due, in nanoseconds.
+    /// How long until the next request is due or its time is up, in nanoseconds.
     #[must_use]
-    pub const fn until_due_ns(&self, now_ns: u64) -> u64 {
-        if self.is_over { u64::MAX } else { self.due_ns.saturating_sub(now_ns) }
+    pub fn until_due_ns(&self, now_ns: u64) -> u64 {
+        if self.is_over { u64::MAX } else { self.due_ns.min(self.pace.until_ns).saturating_sub(now_ns) }
     }
 
     /// Datagrams from addresses that were never asked.

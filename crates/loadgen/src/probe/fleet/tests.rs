@@ -67,6 +67,19 @@ fn who_is_held_up_does_not_catch_up_in_a_burst() {
 }
 
 #[test]
+fn the_end_comes_with_the_last_request_or_when_the_time_is_up() {
+    let mut by_count = fleet(1, Pace { gap_ns: 10 * SECOND, rounds: Some(1), ..PACE });
+    let ask = by_count.request(0, at(0)).unwrap();
+    by_count.receive(ask.to, &answer(&ask, MS), arrival(MS), MS);
+    assert!(by_count.is_done(MS));
+    let mut by_time = fleet(1, Pace { gap_ns: 10 * SECOND, rounds: None, until_ns: SECOND, ..PACE });
+    assert!(by_time.request(0, at(0)).is_some());
+    assert_eq!(by_time.until_due_ns(MS), SECOND - MS);
+    assert!(by_time.request(SECOND, at(SECOND)).is_none() && by_time.is_done(SECOND));
+    assert!(fleet(1, Pace { rounds: Some(0), ..PACE }).is_done(0));
+}
+
+#[test]
 fn requests_cannot_be_told_beforehand_and_say_nothing() {
     let mut fleet = fleet(2, PACE);
     let asks: Vec<_> = (0..4).map(|n| fleet.request(n * PACE.gap_ns, at(0)).unwrap()).collect();

@@ -187,11 +187,11 @@ fn stopped_by_signals() -> Result<Arc<AtomicBool>, Failure> {
 
 fn progress_bar(options: &ProbeOptions) -> ProgressBar {
     let rounds = match options.length {
-        End::Rounds(rounds) => rounds as f64,
-        End::Time(time) => (time.as_secs_f64() / options.round().as_secs_f64()).max(1.0),
+        End::Rounds(rounds) => rounds,
+        End::Time(time) => u64::try_from(time.as_nanos().div_ceil(options.round().as_nanos())).unwrap_or(u64::MAX),
     };
     // Drawn on standard error, and only where that is a terminal.
-    let bar = ProgressBar::new((rounds * options.targets.len() as f64) as u64);
+    let bar = ProgressBar::new(rounds.saturating_mul(options.targets.len() as u64));
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos} of {len} requests, {msg}, {eta} left") {
         bar.set_style(style);
     }
