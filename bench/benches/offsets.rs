@@ -10,8 +10,9 @@ use sidereal_time::{Exchange, Instant, Span, StampSource, Utc};
 use std::hint::black_box;
 use std::time::Instant as Now;
 
-/// How many records go into a ring before they are taken out.
-const BATCH: u32 = MAX_RECORDS_PER_TURN as u32;
+/// How many records go into a ring before they are taken out: all in one turn.
+const BATCH: u32 = 256;
+const _: () = assert!(BATCH as usize == MAX_RECORDS_PER_TURN);
 
 fn record(target: u32) -> Record {
     let at = |nanos: u32| Instant::<Utc>::from_secs(1_800_000_000) + Span::from_nanos(nanos.into());

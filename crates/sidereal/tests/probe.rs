@@ -277,6 +277,7 @@ fn a_probe_that_makes_no_sense_is_refused() {
         (&["10.0.0.0/8"], "10.0.0.0/8 has more than 100000 hosts"),
         (&["127.0.0.1", "--interval", "1ms"], "an interval of 1ms is too short"),
         (&["127.0.0.1", "--rate", "0"], "0 requests per second"),
+        (&["127.0.0.1", "--rate", "1e30", "--interval", "0", "--duration", "1s"], "an interval of 0ns is too short"),
         (&["127.0.0.1", "--count", "1", "--duration", "1s"], "cannot be used with"),
     ] {
         let output = probe(arguments);

@@ -188,7 +188,9 @@ fn stopped_by_signals() -> Result<Arc<AtomicBool>, Failure> {
 fn progress_bar(options: &ProbeOptions) -> ProgressBar {
     let rounds = match options.length {
         End::Rounds(rounds) => rounds,
-        End::Time(time) => u64::try_from(time.as_nanos().div_ceil(options.round().as_nanos())).unwrap_or(u64::MAX),
+        End::Time(time) => {
+            u64::try_from(time.as_nanos().div_ceil(options.round().as_nanos().max(1))).unwrap_or(u64::MAX)
+        }
     };
     // Drawn on standard error, and only where that is a terminal.
     let bar = ProgressBar::new(rounds.saturating_mul(options.targets.len() as u64));
