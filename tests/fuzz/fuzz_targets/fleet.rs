@@ -3,6 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use sidereal_loadgen::probe::{Fleet, Pace, TargetSpec};
+use sidereal_ntp::HEADER_LEN;
 use sidereal_time::{Instant, StampSource, Utc};
 
 const PACE: Pace = Pace { gap_ns: 1_000_000, rounds: None, until_ns: u64::MAX, timeout_ns: 2_000_000 };
@@ -19,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
     let mut fleet = Fleet::new((0..).zip(servers), PACE, 0, [7; 32]);
     let mut now_ns = 0;
     let mut recorded = 0;
-    for chunk in data.chunks(64) {
+    for chunk in data.chunks(1 + HEADER_LEN) {
         let Some((choice, message)) = chunk.split_first() else { break };
         now_ns += u64::from(choice >> 4) * 250_000;
         let ask = fleet.request(now_ns, now);
