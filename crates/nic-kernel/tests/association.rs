@@ -148,9 +148,9 @@ fn every_question_has_a_port_of_its_own() {
 
 #[test]
 fn a_refusal_is_told_and_costs_no_token() {
-    // Where nobody else takes the port meanwhile.
+    // Where nobody else has the port, and none that the socket itself may be given.
     Namespace::new().enter(|| {
-        let address = bound("127.0.0.1:0").local_addr().unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], 9));
         let mut socket = AssociationSocket::connect_from(0, address, None).unwrap();
         socket.send(b"question", Some(TxToken::new(1))).unwrap();
         assert_eq!(next_stamp(&mut socket).0, 1);
