@@ -147,6 +147,11 @@ fn three_wrong_clocks_of_a_thousand_are_named() {
         let clock = &host["clock"];
         let [offset, bound] = ["offset_ns", "bound_ns"].map(|key| clock[key].as_i64().unwrap());
         assert!((offset - error).abs() <= bound, "{host}");
+        assert_eq!(
+            (&clock["round_trips"], &clock["implausible"]),
+            (&host["outcomes"]["answered"], &0.into()),
+            "{host}"
+        );
     }
     assert_eq!((&silent["wrong"], &silent["outcomes"]["lost"]), (&"unreachable".into(), &8.into()));
 }

@@ -191,6 +191,10 @@ struct Clock {
     /// How far the offset may be from the truth, in nanoseconds: half the delay, half the server's root delay, and its root
     /// dispersion.
     bound_ns: i64,
+    /// How many round trips were measured.
+    round_trips: u64,
+    /// Those of them with a delay below zero, which shows that a stamp is wrong by at least as much.
+    implausible: u64,
     /// The offset of the last round trip, in nanoseconds.
     last_offset_ns: i64,
     /// Who took the stamp of our last request leaving: `kernel` or `software`.
@@ -404,6 +408,8 @@ impl HostReport {
             offset_ns: nanos(best.offset - reference),
             delay_ns: nanos(best.delay),
             bound_ns: nanos(best.bound),
+            round_trips: measured.count(),
+            implausible: measured.implausible(),
             last_offset_ns: nanos(last.offset - reference),
             transmit_stamp: source_name(stamps.transmit),
             receive_stamp: source_name(stamps.receive),
