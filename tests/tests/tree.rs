@@ -13,7 +13,7 @@ use toml::Table;
 const LAYERS: [&[&str]; 7] = [
     &["time", "wire", "publish", "cpu", "dpdk-sys"],
     &["ntp", "ptp", "servo"],
-    &["engine"],
+    &["engine", "offsets"],
     &["nic", "nic-sim", "nic-kernel", "nic-dpdk", "phc"],
     &["dataplane", "sim", "loadgen"],
     &["ops"],

@@ -1,6 +1,7 @@
-//! The load generator: NTP requests or PTP Delay_Req of many clients out at a set rate, replies and their stamps in.
+//! The load generator: NTP requests or PTP Delay_Req of many clients out at a set rate, replies and their stamps in; and the
+//! fleet prober ([`probe`]), one client of many servers.
 //!
-//! It is an open loop: requests leave when they are due, whether or not earlier ones were answered, as those of real clients
+//! The generator is an open loop: requests leave when they are due, whether or not earlier ones were answered, as those of real clients
 //! do. One thread sends and receives. [`run`] is all that a caller needs; what of it has nothing to do with sockets and
 //! clocks ([`Exchanges`], [`Ramp`]) is pure and can be fed by hand.
 //!
@@ -16,6 +17,7 @@ mod exchanges;
 mod generator;
 mod neighbour;
 mod options;
+pub mod probe;
 mod ramp;
 mod report;
 

@@ -222,7 +222,7 @@ impl AsFd for AssociationSocket {
 }
 
 /// All addresses of the family of `peer`.
-fn any(peer: SocketAddr, port: u16) -> SocketAddr {
+pub(crate) fn any(peer: SocketAddr, port: u16) -> SocketAddr {
     match peer {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, port).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, port).into(),

@@ -1,5 +1,5 @@
 //! What the kernel offers a time server: UDP sockets with timestamps ([`UdpPort`]), sockets of
-//! our own questions ([`AssociationSocket`], and [`ClientSocket`] which waits), those of a PTP Port ([`PtpSocket`]), and the TAP interface through which a port of ours hands the kernel what is not time ([`Tap`]).
+//! our own questions ([`AssociationSocket`], [`ClientSocket`] which waits, and [`UnconnectedSocket`] to ask many), those of a PTP Port ([`PtpSocket`]), and the TAP interface through which a port of ours hands the kernel what is not time ([`Tap`]).
 //!
 //! Stamps are the kernel's (CLOCK_REALTIME, taken when the driver hands a packet over or takes it) or, where a NIC was made to
 //! take them ([`enable_stamping`]), the NIC's ([`Timestamping`]).
@@ -29,6 +29,7 @@ mod tap;
 mod timestamping;
 mod tokens;
 mod udp;
+mod unconnected;
 
 pub use association::{AssociationSocket, Received};
 pub use client::ClientSocket;
@@ -45,3 +46,4 @@ pub use tap::{Tap, TapOptions};
 pub use timestamping::{RxFilter, Timestamping};
 pub use tokens::StampCounts;
 pub use udp::{UdpPacket, UdpRx, UdpTx};
+pub use unconnected::UnconnectedSocket;

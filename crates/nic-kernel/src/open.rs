@@ -241,7 +241,7 @@ pub(crate) fn bind_to(socket: BorrowedFd<'_>, name: SocketAddr, share: bool) -> 
 }
 
 /// Beyond the system's limit where we may, else up to it. A smaller buffer than wished is no reason not to serve.
-fn set_buffer(socket: BorrowedFd<'_>, beyond_limit: c_int, within_limit: c_int) {
+pub(crate) fn set_buffer(socket: BorrowedFd<'_>, beyond_limit: c_int, within_limit: c_int) {
     if calls::set_int(socket, libc::SOL_SOCKET, beyond_limit, SOCKET_BUFFER_BYTES).is_err() {
         let _ = calls::set_int(socket, libc::SOL_SOCKET, within_limit, SOCKET_BUFFER_BYTES);
     }

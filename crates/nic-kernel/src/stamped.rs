@@ -129,6 +129,19 @@ impl StampedSocket {
         outstanding.read(socket.as_fd(), Mode::Single, stampers, &mut [Control::EMPTY], answer);
     }
 
+    /// Reads the notices that have come, until there are no more or as many were read as packets may wait. It may be called
+    /// where there is none, but not on a simulator.
+    pub(crate) fn read_notices(&mut self) {
+        let Self { outstanding, answered, socket, stampers, .. } = self;
+        let mut notices = [const { Control::EMPTY }; BURST];
+        for _ in 0..=outstanding.limit().div_ceil(BURST) {
+            let answer = |token, stamp| answered.push_back((token, stamp));
+            if outstanding.read(socket.as_fd(), Mode::Burst, stampers, &mut notices, answer) < BURST {
+                return;
+            }
+        }
+    }
+
     /// The next token that is answered: its stamp was read, or has not come in time.
     pub(crate) fn poll_stamp(&mut self) -> Option<(TxToken, TxStamp)> {
         if self.answered.is_empty() && !self.outstanding.is_empty() {

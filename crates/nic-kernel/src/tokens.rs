@@ -74,6 +74,11 @@ impl Outstanding {
         self.waiting.is_empty()
     }
 
+    /// How many packets may wait.
+    pub(crate) const fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// How many more packets may wait.
     pub(crate) fn room(&self) -> usize {
         self.limit.saturating_sub(self.waiting.len())

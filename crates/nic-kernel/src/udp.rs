@@ -181,13 +181,13 @@ impl RxQueue for UdpRx {
 
 /// What the kernel dropped at one socket: its own count wraps at 32 bits.
 #[derive(Debug, Default)]
-struct Drops {
+pub(crate) struct Drops {
     total: u64,
     last: u32,
 }
 
 impl Drops {
-    fn update(&mut self, socket: BorrowedFd<'_>) -> u64 {
+    pub(crate) fn update(&mut self, socket: BorrowedFd<'_>) -> u64 {
         const WORD: usize = size_of::<u32>();
         const DROPS: usize = libc::SK_MEMINFO_DROPS as usize;
         let mut words = [0; (DROPS + 1) * WORD];

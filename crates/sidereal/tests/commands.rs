@@ -128,6 +128,7 @@ fn schemas_are_json_schemas() {
         (&["schema", "check"], "Document"),
         (&["schema", "hw"], "Document"),
         (&["schema", "query"], "Document"),
+        (&["schema", "probe"], "Document"),
         (&["schema", "status"], "Reply"),
         (&["schema", "sources"], "Reply"),
         (&["schema", "ptp"], "Reply"),

@@ -8,8 +8,10 @@ mod check;
 mod control;
 mod hw;
 mod load;
+mod probe;
 mod ptp;
 mod query;
+mod resolve;
 mod sim;
 mod sources;
 mod status;
@@ -47,6 +49,8 @@ enum Command {
     Query(query::Arguments),
     /// Ask as many clients would, and measure what a server can take
     Load(load::Arguments),
+    /// Watch the clocks of many NTP servers: how far each is off, and which need attention
+    Probe(probe::Arguments),
     /// Simulate hosts and networks, and measure how wrong their clocks are
     Sim(sim::Arguments),
     /// Show how a running sidereal is
@@ -92,6 +96,8 @@ enum Document {
     Hw,
     /// Of `sidereal query`
     Query,
+    /// Of `sidereal probe`
+    Probe,
     /// Of `sidereal sim`
     Sim,
     /// Of `sidereal status`, and what any command prints that fails
@@ -143,6 +149,7 @@ impl Command {
             Self::Hw(arguments) => hw::hw(&arguments),
             Self::Query(arguments) => query::query(&arguments),
             Self::Load(arguments) => load::load(&arguments),
+            Self::Probe(arguments) => probe::probe(&arguments),
             Self::Sim(arguments) => sim::sim(&arguments),
             Self::Status(arguments) => status::status(&arguments),
             Self::Sources(arguments) => sources::sources(&arguments),
@@ -159,6 +166,7 @@ impl Command {
             Self::Hw(arguments) => arguments.json(),
             Self::Query(arguments) => arguments.json,
             Self::Load(arguments) => arguments.json,
+            Self::Probe(arguments) => arguments.json,
             Self::Sim(arguments) => arguments.json,
             Self::Status(arguments) | Self::Sources(arguments) | Self::Ptp(arguments) => arguments.json,
             Self::Run(_) | Self::Config(_) | Self::Schema { .. } => false,
@@ -172,6 +180,7 @@ impl Document {
             Self::Check => schemars::schema_for!(check::Document),
             Self::Hw => schemars::schema_for!(hw::Document),
             Self::Query => schemars::schema_for!(query::Document),
+            Self::Probe => schemars::schema_for!(probe::Document),
             Self::Sim => schemars::schema_for!(sim::Document),
             Self::Status | Self::Sources | Self::Ptp => schemars::schema_for!(Reply),
         }

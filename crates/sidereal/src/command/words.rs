@@ -1,5 +1,7 @@
 //! Numbers for people.
 
+use sidereal_ntp::SystemVariables;
+use sidereal_time::StampSource;
 use std::collections::BTreeMap;
 
 /// A length of time in nanoseconds with three digits or more and the unit that suits it: `12.3 us`.
@@ -24,6 +26,25 @@ pub(crate) fn fractional_nanoseconds(value: f64) -> String {
         0
     };
     format!("{scaled:.decimals$} {unit}")
+}
+
+/// Who took a stamp.
+pub(super) const fn source_name(source: StampSource) -> &'static str {
+    match source {
+        StampSource::Software => "software",
+        StampSource::Kernel => "kernel",
+        StampSource::Latch => "latch",
+        StampSource::Hardware => "hardware",
+    }
+}
+
+/// What a server follows: four characters say something at stratum 1 only; above they are an address (RFC 5905 §7.3).
+pub(super) fn reference_id(system: &SystemVariables) -> String {
+    let id = system.reference_id;
+    match system.stratum.number() {
+        2..=15 => std::net::Ipv4Addr::from(id.0).to_string(),
+        _ => id.to_string(),
+    }
 }
 
 /// How long ago something was, in milliseconds, in the unit that suits it: `12 s`.

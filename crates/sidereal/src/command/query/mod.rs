@@ -10,7 +10,7 @@ use sidereal_nic_kernel::ClientSocket;
 use sidereal_ntp::client::{Reply, ReplyError};
 use sidereal_ntp::{Key, KeyId, KeyTable};
 use sidereal_time::{Counter, Instant, Stamp, StampSource, Utc};
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use std::time::Duration;
 use self::exchange::Series;
 pub(super) use self::report::Document;
 use self::report::{Answer, Outcome, Report};
+use super::resolve::{Family, resolve};
 use super::{Failure, length, print, print_json};
 use crate::config::Length;
 use crate::{leap, policy};
@@ -76,7 +77,10 @@ pub(super) fn query(arguments: &Arguments) -> Result<(), Failure> {
 fn ask(host: &str, arguments: &Arguments) -> Result<(), Failure> {
     let keys = arguments.keys.as_deref().map(policy::read_keys).transpose()?.unwrap_or_default();
     let key = arguments.key.map(|number| find_key(&keys, number)).transpose()?;
-    let server = resolve(host, arguments)?;
+    // An IPv6 address may stand in brackets, as in a URL.
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let family = Family::of(arguments.ipv4, arguments.ipv6);
+    let server = resolve(bare, arguments.port, family).map_err(Failure::Failed)?;
     let mut asker = Asker::new(server, key, arguments)?;
 
     let mut report = Report {
@@ -146,21 +150,6 @@ fn find_key(keys: &KeyTable, number: u32) -> Result<&Key, Failure> {
     KeyId::new(number)
         .and_then(|id| keys.get(id))
         .ok_or_else(|| Failure::Usage(format!("--key {number}: the file of keys has no key of this number")))
-}
-
-fn resolve(host: &str, arguments: &Arguments) -> Result<SocketAddr, Failure> {
-    // An IPv6 address may stand in brackets, as in a URL.
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let wanted = |address: &SocketAddr| match address.ip() {
-        IpAddr::V4(_) => !arguments.ipv6,
-        IpAddr::V6(_) => !arguments.ipv4,
-    };
-    let mut addresses = (host, arguments.port)
-        .to_socket_addrs()
-        .map_err(|error| Failure::Failed(format!("cannot resolve \"{host}\": {error}")))?;
-    addresses
-        .find(wanted)
-        .ok_or_else(|| Failure::Failed(format!("\"{host}\" has no IPv{} address", if arguments.ipv6 { 6 } else { 4 })))
 }
 
 /// Asks one server, again and again.

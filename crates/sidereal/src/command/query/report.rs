@@ -3,12 +3,13 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use sidereal_ntp::client::Reply;
-use sidereal_time::{Span, StampSource};
+use sidereal_time::StampSource;
 use std::fmt;
 
 use super::exchange::Measurement;
-use crate::command::words::nanoseconds;
+use crate::command::words::{nanoseconds, reference_id, source_name};
 use crate::leap;
+use crate::show::nanos;
 
 /// What is printed: its `schema` says in which version.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -106,7 +107,7 @@ impl Answer {
             bound_ns: nanos(measured.bound),
             synchronised: reply.is_synchronised(),
             stratum: system.stratum.number(),
-            reference_id: reference_id(reply),
+            reference_id: reference_id(system),
             leap: leap::indicator_name(system.leap),
             root_delay_ns: nanos(system.root_delay.as_span()),
             root_dispersion_ns: nanos(system.root_dispersion.as_span()),
@@ -127,29 +128,6 @@ impl Answer {
     pub(super) fn is_better_than(&self, other: &Self) -> bool {
         let rank = |answer: &Self| (answer.delay_ns < 0, answer.delay_ns.unsigned_abs());
         rank(self) < rank(other)
-    }
-}
-
-/// Four characters say something at stratum 1 only; above they are an address (RFC 5905 §7.3).
-fn reference_id(reply: &Reply) -> String {
-    let id = reply.system.reference_id;
-    match reply.system.stratum.number() {
-        2..=15 => std::net::Ipv4Addr::from(id.0).to_string(),
-        _ => id.to_string(),
-    }
-}
-
-fn nanos(span: Span) -> i64 {
-    let nanos = span.as_nanos_rounded();
-    i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX })
-}
-
-fn source_name(source: StampSource) -> &'static str {
-    match source {
-        StampSource::Software => "software",
-        StampSource::Kernel => "kernel",
-        StampSource::Latch => "latch",
-        StampSource::Hardware => "hardware",
     }
 }
 
@@ -189,7 +167,7 @@ impl fmt::Display for Outcome {
 mod tests {
     use super::*;
     use sidereal_ntp::{LeapIndicator, SystemVariables};
-    use sidereal_time::{NtpTimestamp, Sample};
+    use sidereal_time::{NtpTimestamp, Sample, Span};
 
     fn answer(stratum: u8, id: [u8; 4], delay_ns: i128) -> Answer {
         let system = SystemVariables {
