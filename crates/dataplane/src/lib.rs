@@ -11,6 +11,7 @@ mod counters;
 mod exception;
 mod judge;
 mod limits;
+mod link_speed;
 mod nic_clock;
 mod over_ptp;
 mod ptp;
@@ -24,8 +25,9 @@ pub use counters::{Count, CounterReading, WorkerCounters};
 pub use exception::{FrameReceiver, FrameSender, WorkerLink, frame_ring};
 pub use judge::{Judge, Service, Terms};
 pub use limits::{EXCEPTION_RING_BYTES, FRAME_MAX, SNAPSHOT_STALE_S};
+pub use link_speed::{LinkSpeed, frame_len};
 pub use nic_clock::{EngineNicClock, WorkerNicClock, nic_clock_ring};
-pub use over_ptp::{Carried, CarriedArrival, LinkSpeed, OverPtp, OverPtpParts, OverPtpServer, frame_len};
+pub use over_ptp::{Carried, CarriedArrival, OverPtp, OverPtpParts, OverPtpServer};
 pub use ptp::{
     EnginePtp, Framing, NicStamps, PtpFrame, PtpJudge, PtpMessage, PtpService, PtpTerms, PtpTime, PtpVerdict,
     WorkerPtp, ptp_link,
